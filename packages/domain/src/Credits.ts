@@ -1,0 +1,25 @@
+import * as Schema from "effect/Schema"
+
+/**
+ * The largest absolute value of every balance, entry and total: 2^53 − 1. Up to here JavaScript numbers are exact, so
+ * credits travel as plain JSON numbers and are kept as `bigint` in SQL.
+ */
+export const MAX_CREDITS = Number.MAX_SAFE_INTEGER
+
+/** A whole number of credits, of either sign, within ±(2^53 − 1). */
+export const Credits = Schema.Int.check(Schema.isBetween({ minimum: -MAX_CREDITS, maximum: MAX_CREDITS })).annotate({
+  identifier: "Credits",
+  description: "A whole number of credits within ±(2^53 − 1)."
+})
+
+/** Credits somebody is given: 1 to 2^53 − 1. */
+export const PositiveCredits = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: MAX_CREDITS })).annotate({
+  identifier: "PositiveCredits",
+  description: "A whole number of credits, 1 to 2^53 − 1."
+})
+
+/**
+ * Whether `value` may stand in a balance, entry or total. The sum of two credits that may stand is at most 2^54, where a
+ * float is off by one at the most, so the answer is exact also for a sum that left the safe range.
+ */
+export const withinBounds = (value: number): boolean => value <= MAX_CREDITS && value >= -MAX_CREDITS

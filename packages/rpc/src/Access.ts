@@ -1,0 +1,49 @@
+import type { MerchantId, UserId } from "@credit/domain/Ids"
+import { InvalidRequest } from "@credit/domain/Refusal"
+import * as Context from "effect/Context"
+import * as RpcMiddleware from "effect/rpc/RpcMiddleware"
+import * as Schema from "effect/Schema"
+import { Forbidden, InternalError, MerchantUnknown, RateLimited, ServiceUnavailable, Unauthorized } from "./Errors.ts"
+
+/**
+ * Who may call: each role may do what the roles before it may. `user` sees one user; `app` is the merchant's backend;
+ * `admin` the merchant's staff; `operator` runs the service and names the merchant in `X-Merchant-Id`.
+ */
+export const Role = Schema.Literals(["user", "app", "admin", "operator"])
+export type Role = typeof Role.Type
+
+/** The least role that may call an RPC. Every RPC has it: the server refuses to start if one lacks it. */
+export const RequiredRole = Context.Service<Role>("@credit/rpc/RequiredRole")
+
+/** Whether an RPC writes (and so needs an `Idempotency-Key`) or only reads. Every RPC has it. */
+export const Kind = Context.Service<"command" | "query">("@credit/rpc/Kind")
+
+/** The verified caller of an RPC. */
+export class Caller extends Context.Service<
+  Caller,
+  {
+    readonly merchantId: MerchantId
+    readonly role: Role
+    /** The token's `sub`: the merchant, or the operator's name. */
+    readonly subject: string
+    readonly tokenId: string
+    /** The one user that a `user` token may ask about. */
+    readonly userId: UserId | undefined
+  }
+>()("@credit/rpc/Caller") {}
+
+/** Refused before anything was decided; not stored under the key. */
+export const AccessError = Schema.Union([
+  Unauthorized,
+  Forbidden,
+  MerchantUnknown,
+  InvalidRequest,
+  RateLimited,
+  ServiceUnavailable,
+  InternalError
+])
+
+/** Verifies the token, finds the merchant, checks the role; provides the {@link Caller}. */
+export class Access extends RpcMiddleware.Service<Access, { provides: Caller }>()("@credit/rpc/Access", {
+  error: AccessError
+}) {}

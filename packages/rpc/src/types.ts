@@ -1,0 +1,13 @@
+import type * as Rpc from "effect/rpc/Rpc"
+import type * as RpcGroup from "effect/rpc/RpcGroup"
+
+/** The RPC of a group that has this name. */
+type Named<Group extends RpcGroup.Any, Tag extends string> = Extract<RpcGroup.Rpcs<Group>, { readonly _tag: Tag }>
+
+/** The decoded payload of an RPC. */
+export type RpcPayload<Group extends RpcGroup.Any, Tag extends string> = Rpc.Payload<Named<Group, Tag>>
+
+/** What an RPC answers, in wire form. */
+export type RpcSuccessEncoded<Group extends RpcGroup.Any, Tag extends string> = Rpc.SuccessSchema<
+  Named<Group, Tag>
+>["Encoded"]
