@@ -1,0 +1,37 @@
+import type { CommandIntent } from "@credit/domain/Command"
+import { type Command, encodeFailure } from "@credit/domain/decide"
+import type { Caller } from "@credit/rpc/Access"
+
+/** A command as it comes from the edge: decoded, its caller verified, its key checked for form. */
+export interface Submission {
+  readonly intent: CommandIntent
+  readonly key: string
+  readonly dryRun: boolean
+  readonly caller: Caller["Service"]
+}
+
+/** An answer already in the wire form of an exit: stored text, sent as it is. */
+export class EncodedExit {
+  readonly json: string
+  constructor(json: string) {
+    this.json = json
+  }
+}
+
+/** The users a command names by itself; a close, say, names only its operation. */
+export const namedUser = ({ intent }: Command): string | undefined =>
+  "userId" in intent.payload ? intent.payload.userId : undefined
+
+/** The operation a command names. */
+export const namedOperation = ({ intent }: Command): string | undefined =>
+  "operationId" in intent.payload ? intent.payload.operationId : undefined
+
+/** Whether a command changes what batches decide on, and so runs alone, with the barrier held exclusively. */
+export const isExclusive = ({ intent }: Command): boolean => intent.type === "Sandbox.AdvanceClock"
+
+/** A failure that was not decided and is stored nowhere, as the answer to a command. */
+export const failed = (
+  command: Command,
+  error: { readonly _tag: string; readonly [field: string]: unknown }
+): EncodedExit =>
+  new EncodedExit(encodeFailure({ ...error, meta: { transactionId: command.transactionId, replayed: false } }))

@@ -1,0 +1,208 @@
+import type { Facts } from "@credit/domain/decide"
+import type { NewId } from "@credit/domain/Uuid"
+import { CONTRACT_VERSION } from "@credit/rpc/Api"
+import { fromMillis } from "../ledger/rows.ts"
+
+/** One statement of a batch's writes. */
+export interface Statement {
+  readonly sql: string
+  readonly parameters: ReadonlyArray<string>
+}
+
+
+/**
+ * The keys in their final state, sorted, before anything else. A key that somebody else wrote meanwhile is not written,
+ * and then the count is short and the batch refused: it runs again and finds what was written.
+ */
+const KEYS = `
+WITH written AS (
+  INSERT INTO public.idempotency_tracking AS i (
+    command_type, idempotency_key, state, fingerprint, field_hashes, contract_version, response, transaction_id,
+    claimed_at, expires_at
+  )
+  SELECT k.type, k.key, k.state, decode(k.fingerprint, 'hex'), k."fieldHashes", k."contractVersion", k.response,
+    k."transactionId", ${fromMillis('k."claimedAt"')}, ${fromMillis('k."expiresAt"')}
+  FROM json_to_recordset($1::json) AS k (
+    type text, key text, state text, fingerprint text, "fieldHashes" text, "contractVersion" integer, response text,
+    "transactionId" uuid, "claimedAt" bigint, "expiresAt" bigint
+  )
+  ORDER BY k.type COLLATE "C", k.key COLLATE "C"
+  ON CONFLICT (command_type, idempotency_key) DO UPDATE SET
+    state = excluded.state, fingerprint = excluded.fingerprint, field_hashes = excluded.field_hashes,
+    contract_version = excluded.contract_version, response = excluded.response,
+    transaction_id = excluded.transaction_id, claimed_at = excluded.claimed_at, expires_at = excluded.expires_at,
+    lease_until = NULL
+  WHERE i.expires_at <= excluded.claimed_at
+    OR i.state = 'FAILED_RETRIABLE'
+    OR (i.state = 'PENDING' AND i.lease_until <= app.now())
+  RETURNING 1
+)
+SELECT app.expect_rows(count(*), $2::bigint) FROM written`
+
+const LOTS = `
+INSERT INTO public.lots (lot_id, user_id, source, product_code, external_ref, credits, issued_at, expires_at)
+SELECT l."lotId", l."userId", l.source, l."productCode", l."externalRef", l.credits, ${fromMillis('l."issuedAt"')},
+  ${fromMillis('l."expiresAt"')}
+FROM json_to_recordset($1::json) AS l (
+  "lotId" uuid, "userId" text, source text, "productCode" text, "externalRef" text, credits bigint, "issuedAt" bigint,
+  "expiresAt" bigint
+)`
+
+const CHANGED_OPERATIONS = `
+WITH changed AS (
+  UPDATE public.operations AS o SET
+    status = c.status, expires_at = ${fromMillis('c."expiresAt"')}, closed_at = ${fromMillis('c."closedAt"')},
+    resource_amount = c."resourceAmount", final_cost = c."finalCost", completed_at = ${fromMillis('c."completedAt"')},
+    late = c.late, cancel_reason = c."cancelReason", updated_at = ${fromMillis('c."updatedAt"')}
+  FROM json_to_recordset($1::json) AS c (
+    "operationId" uuid, status text, "expiresAt" bigint, "closedAt" bigint, "resourceAmount" numeric,
+    "finalCost" bigint, "completedAt" bigint, late boolean, "cancelReason" text, "updatedAt" bigint
+  )
+  WHERE o.operation_id = c."operationId"
+  RETURNING 1
+)
+SELECT app.expect_rows(count(*), $2::bigint) FROM changed`
+
+const OPENED_OPERATIONS = `
+INSERT INTO public.operations (
+  operation_id, user_id, operation_type_code, captured_rate, resource_unit, workflow_id, estimated_amount, held, status,
+  opened_at, expires_at, updated_at
+)
+SELECT o."operationId", o."userId", o."operationTypeCode", o."capturedRate", o."resourceUnit", o."workflowId",
+  o."estimatedAmount", o.held, o.status, ${fromMillis('o."openedAt"')}, ${fromMillis('o."expiresAt"')},
+  ${fromMillis('o."updatedAt"')}
+FROM json_to_recordset($1::json) AS o (
+  "operationId" uuid, "userId" text, "operationTypeCode" text, "capturedRate" numeric, "resourceUnit" text,
+  "workflowId" text, "estimatedAmount" numeric, held bigint, status text, "openedAt" bigint, "expiresAt" bigint,
+  "updatedAt" bigint
+)`
+
+/** The ledger's trigger checks that they chain, and moves accounts and lots. */
+const ENTRIES = `
+INSERT INTO public.ledger_entries (
+  entry_id, user_id, seq, lot_id, amount, balance_after, reason, operation_type, resource_amount, resource_unit,
+  captured_rate, operation_id, workflow_id, note, actor, effective_at, created_at, hash
+)
+SELECT e."entryId", e."userId", e.seq, e."lotId", e.amount, e."balanceAfter", e.reason, e."operationType",
+  e."resourceAmount", e."resourceUnit", e."capturedRate", e."operationId", e."workflowId", e.note, e.actor,
+  ${fromMillis('e."effectiveAt"')}, ${fromMillis('e."createdAt"')}, decode(e.hash, 'hex')
+FROM json_to_recordset($1::json) AS e (
+  "entryId" uuid, "userId" text, seq bigint, "lotId" uuid, amount bigint, "balanceAfter" bigint, reason text,
+  "operationType" text, "resourceAmount" numeric, "resourceUnit" text, "capturedRate" numeric, "operationId" uuid,
+  "workflowId" text, note text, actor text, "effectiveAt" bigint, "createdAt" bigint, hash text
+)`
+
+const PURCHASES = `
+INSERT INTO public.purchases (
+  external_ref, user_id, product_code, lot_id, receipt_number, credits, country, currency, amount, tax_breakdown,
+  payment_method, order_placed_at, settled_at, purchased_at
+)
+SELECT p."externalRef", p."userId", p."productCode", p."lotId", p."receiptNumber", p.credits, p.country, p.currency,
+  p.amount, p."taxBreakdown", p."paymentMethod", p."orderPlacedAt", p."settledAt", ${fromMillis('p."purchasedAt"')}
+FROM json_to_recordset($1::json) AS p (
+  "externalRef" text, "userId" text, "productCode" text, "lotId" uuid, "receiptNumber" text, credits bigint,
+  country text, currency text, amount numeric, "taxBreakdown" jsonb, "paymentMethod" text, "orderPlacedAt" timestamptz,
+  "settledAt" timestamptz, "purchasedAt" bigint
+)`
+
+const RECEIPTS = `
+INSERT INTO public.receipts (receipt_number, year, number, external_ref, user_id, lot_id, issued_at, snapshot)
+SELECT r."receiptNumber", r.year, r.number, r."externalRef", r."userId", r."lotId", ${fromMillis('r."issuedAt"')}, r.snapshot
+FROM json_to_recordset($1::json) AS r (
+  "receiptNumber" text, year integer, number bigint, "externalRef" text, "userId" text, "lotId" uuid,
+  "issuedAt" bigint, snapshot jsonb
+)`
+
+const WELCOMES = `
+INSERT INTO public.grants_once (user_id, grant_type, lot_id, granted_at)
+SELECT w."userId", 'welcome', w."lotId", ${fromMillis("$2::bigint")}
+FROM json_to_recordset($1::json) AS w ("userId" text, "lotId" uuid)`
+
+const AUDIT = `
+INSERT INTO public.audit_log (
+  audit_id, at, jti, actor, role, command, idempotency_key, transaction_id, outcome
+)
+SELECT a."auditId", ${fromMillis("$2::bigint")}, a.jti, a.actor, a.role, a.command, a.key, a."transactionId", a.outcome
+FROM json_to_recordset($1::json) AS a (
+  "auditId" uuid, jti text, actor text, role text, command text, key text, "transactionId" uuid, outcome text
+)`
+
+const CLOCK = "UPDATE public.merchant_settings SET clock_offset_hours = $1::integer"
+/** A clock that jumps may land in a month the ledger has no partition for. */
+const PARTITIONS = "SELECT app.ensure_partitions(app.now())"
+
+const rows = (values: ReadonlyArray<object>) => JSON.stringify(values)
+
+/** The writes of a batch in their order: each table once, and only where there is something to write. */
+export const writes = (facts: Facts, now: number, newId: NewId): ReadonlyArray<Statement> => {
+  const statements: Array<Statement> = []
+  const insert = (sql: string, values: ReadonlyArray<object>, ...more: ReadonlyArray<number>) => {
+    if (values.length > 0) statements.push({ sql, parameters: [rows(values), ...more.map(String)] })
+  }
+  insert(KEYS, facts.keys.map(keyRow), facts.keys.length)
+  insert(LOTS, facts.lots)
+  // Before those that open: an expired operation makes room for the next one of its user.
+  insert(CHANGED_OPERATIONS, facts.changed, facts.changed.length)
+  insert(OPENED_OPERATIONS, facts.opened)
+  insert(ENTRIES, facts.entries)
+  insert(PURCHASES, facts.purchases.map(purchaseRow))
+  insert(
+    RECEIPTS,
+    facts.purchases.map((it) => it.receipt)
+  )
+  insert(WELCOMES, facts.welcomed, now)
+  insert(
+    AUDIT,
+    facts.audited.map((it) => auditRow(it, newId(now))),
+    now
+  )
+  if (facts.clockOffsetHours !== null) {
+    statements.push({ sql: CLOCK, parameters: [`${facts.clockOffsetHours}`] }, { sql: PARTITIONS, parameters: [] })
+  }
+  return statements
+}
+
+const keyRow = ({ command, fieldHashes, leaseUntil: _, ...record }: Facts["keys"][number]) => ({
+  ...record,
+  type: command.intent.type,
+  key: command.key,
+  transactionId: command.transactionId,
+  fieldHashes: JSON.stringify(fieldHashes),
+  contractVersion: CONTRACT_VERSION
+})
+
+const purchaseRow = ({ lot, receipt, ...purchase }: Facts["purchases"][number]) => ({
+  ...purchase,
+  lotId: lot.lotId,
+  receiptNumber: receipt.receiptNumber,
+  credits: lot.credits,
+  taxBreakdown: receipt.snapshot.taxBreakdown,
+  paymentMethod: receipt.snapshot.paymentMethod,
+  orderPlacedAt: receipt.snapshot.orderPlacedAt,
+  settledAt: receipt.snapshot.settledAt,
+  purchasedAt: receipt.issuedAt
+})
+
+const auditRow = ({ command, outcome }: Facts["audited"][number], auditId: string) => ({
+  auditId,
+  jti: command.sender.tokenId,
+  actor: command.sender.subject,
+  role: command.sender.role,
+  command: command.intent.type,
+  key: command.key,
+  transactionId: command.transactionId,
+  outcome
+})
+
+/** Stores that a command failed for want of infrastructure, where no final record stands. */
+export const FAILED_RETRIABLE = `
+INSERT INTO public.idempotency_tracking AS i (
+  command_type, idempotency_key, state, fingerprint, field_hashes, contract_version, transaction_id, claimed_at, expires_at
+)
+SELECT $1, $2, 'FAILED_RETRIABLE', decode($3, 'hex'), $4, ${CONTRACT_VERSION}, $5::uuid, t.now, t.now + interval '168 hours'
+FROM (SELECT app.now() AS now) AS t
+ON CONFLICT (command_type, idempotency_key) DO UPDATE SET
+  state = excluded.state, fingerprint = excluded.fingerprint, field_hashes = excluded.field_hashes,
+  contract_version = excluded.contract_version, response = NULL, transaction_id = excluded.transaction_id,
+  claimed_at = excluded.claimed_at, expires_at = excluded.expires_at
+WHERE i.expires_at <= excluded.claimed_at`
