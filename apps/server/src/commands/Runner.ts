@@ -1,6 +1,6 @@
 import type { Command } from "@credit/domain/decide"
 import type { NewId } from "@credit/domain/Uuid"
-import type { ServiceUnavailable } from "@credit/rpc/Errors"
+import type { MerchantUnknown, ServiceUnavailable } from "@credit/rpc/Errors"
 import type { PgConnection } from "@effect/sql-pg/PgConnection"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -24,7 +24,7 @@ export type Ending =
   | { readonly _tag: "Busy"; readonly user: string | undefined }
 
 export interface RunnerOptions {
-  readonly database: Effect.Effect<EngineDatabase, ServiceUnavailable>
+  readonly database: Effect.Effect<EngineDatabase, MerchantUnknown | ServiceUnavailable>
   readonly newId: NewId
   readonly silence: Duration.Duration
 }
@@ -51,7 +51,7 @@ export const runToEnd = Effect.fnUntraced(function* (
     const exit = yield* Effect.result(attempt(commands, mode, maybeNew, options))
     if (exit._tag === "Success") return endings(exit.success)
     const error = exit.failure
-    if (error._tag === "ServiceUnavailable") return commands.map((it) => answered(it, error))
+    if (error._tag !== "BatchError") return commands.map((it) => answered(it, error))
     if (left > 0 && error.kind !== "rejected") {
       // The lost transaction may still hold its accounts: wait for it, then find what it wrote.
       if (error.committing) mode = "wait"
@@ -87,7 +87,7 @@ const attempt = (
 const withConnection = <A>(
   options: RunnerOptions,
   use: (connection: PgConnection) => Effect.Effect<A, BatchError>
-): Effect.Effect<A, BatchError | ServiceUnavailable> =>
+): Effect.Effect<A, BatchError | MerchantUnknown | ServiceUnavailable> =>
   Effect.scoped(
     Effect.gen(function* () {
       const database = yield* options.database
@@ -106,9 +106,9 @@ const endings = ({ results, users }: BatchOutcome): ReadonlyArray<Ending> =>
       : { _tag: "Answered", exit: new EncodedExit(result.response), user: users[index] }
   )
 
-const answered = (command: Command, error: { readonly _tag: string; readonly retryAfterSeconds?: number }): Ending => ({
+const answered = (command: Command, { _tag }: { readonly _tag: "MerchantUnknown" | "ServiceUnavailable" }): Ending => ({
   _tag: "Answered",
-  exit: failed(command, { _tag: error._tag, retryAfterSeconds: error.retryAfterSeconds ?? RETRY_AFTER_SECONDS }),
+  exit: failed(command, _tag === "MerchantUnknown" ? { _tag } : { _tag, retryAfterSeconds: RETRY_AFTER_SECONDS }),
   user: undefined
 })
 

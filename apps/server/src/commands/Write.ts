@@ -9,7 +9,6 @@ export interface Statement {
   readonly parameters: ReadonlyArray<string>
 }
 
-
 /**
  * The keys in their final state, sorted, before anything else. A key that somebody else wrote meanwhile is not written,
  * and then the count is short and the batch refused: it runs again and finds what was written.

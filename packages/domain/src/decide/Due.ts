@@ -34,10 +34,12 @@ export const due = (account: AccountState, now: number): Due => {
     for (const operation of released) if (operation.expiresAt === instant) unheld += operation.held
     for (const lot of dueLots) {
       if (lot.expiresAt > instant || unheld <= 0) break
-      const amount = Math.min(remaining.get(lot.lotId) ?? 0, unheld)
+      const left = remaining.get(lot.lotId) ?? 0
+      const amount = Math.min(left, unheld)
       if (amount === 0) continue
-      expiries.push({ lot, amount, effectiveAt: instant })
-      remaining.set(lot.lotId, lot.remaining - amount)
+      // What a hold kept past the lot's expiry is not gone before the account changed so that the hold let it go.
+      expiries.push({ lot, amount, effectiveAt: Math.max(instant, account.lastAt) })
+      remaining.set(lot.lotId, left - amount)
       unheld -= amount
     }
   }

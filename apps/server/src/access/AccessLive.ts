@@ -1,0 +1,92 @@
+import type { MerchantId } from "@credit/domain/Ids"
+import { InvalidRequest } from "@credit/domain/Refusal"
+import { Access, Caller, RequiredRole, type Role } from "@credit/rpc/Access"
+import { Forbidden, MerchantUnknown } from "@credit/rpc/Errors"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type { Headers } from "effect/http/Headers"
+import * as Layer from "effect/Layer"
+import { MerchantDirectory } from "../merchants/MerchantDirectory.ts"
+import { isMerchantId } from "../merchants/MerchantUrls.ts"
+import type { TokenClaims } from "./TokenClaims.ts"
+import { Tokens } from "./Tokens.ts"
+
+/** Each role may do what the roles before it may. */
+const RANK: Readonly<Record<Role, number>> = { user: 0, app: 1, admin: 2, operator: 3 }
+
+/**
+ * Who may call what. In this order: the token (`Unauthorized`), the role (`Forbidden`), the merchant, and for a `user` token
+ * the user. It sees the payload as it came, before it is decoded: who may not call learns nothing about it.
+ *
+ * `headers.authorization` must be the HTTP request's; the edge sees to it that a body cannot set it.
+ *
+ * - An `operator` names the merchant in `X-Merchant-Id`; without it `InvalidRequest`.
+ * - For the other roles the token's `sub` is the merchant. An `X-Merchant-Id` that names another one is `Forbidden`, as only
+ *   an operator may choose; whether that merchant exists plays no part.
+ * - A `user` token asking about another user is `Forbidden`. What a payload names by other ids (an operation, a receipt) is
+ *   the handlers' to check, by `Caller.userId`.
+ */
+export const AccessLive: Layer.Layer<Access, never, Tokens | MerchantDirectory> = Layer.effect(
+  Access,
+  Effect.gen(function* () {
+    const tokens = yield* Tokens
+    const directory = yield* MerchantDirectory
+    return Access.of((handler, { headers, payload, rpc }) =>
+      Effect.flatMap(tokens.authenticate(headers.authorization), (claims) => {
+        const caller = admit(claims, headers, payload, requiredRole(rpc), directory)
+        return caller instanceof Admitted ? Effect.provideService(handler, Caller, caller) : Effect.fail(caller)
+      })
+    )
+  })
+)
+
+/** An RPC without a role is a fault of the contract; the server does not start with one. */
+const requiredRole = (rpc: { readonly _tag: string; readonly annotations: Context.Context<never> }): Role => {
+  const role = Context.getOrUndefined(rpc.annotations, RequiredRole)
+  if (role === undefined) throw new Error(`${rpc._tag} has no required role`)
+  return role
+}
+
+class Admitted {
+  readonly merchantId: MerchantId
+  readonly role: Role
+  readonly subject: string
+  readonly tokenId: string
+  readonly userId: TokenClaims["userId"]
+  constructor(claims: TokenClaims, merchantId: MerchantId) {
+    this.merchantId = merchantId
+    this.role = claims.role
+    this.subject = claims.subject
+    this.tokenId = claims.tokenId
+    this.userId = claims.userId
+  }
+}
+
+const admit = (
+  claims: TokenClaims,
+  headers: Headers,
+  payload: unknown,
+  required: Role,
+  directory: MerchantDirectory["Service"]
+): Admitted | Forbidden | InvalidRequest | MerchantUnknown => {
+  if (RANK[claims.role] < RANK[required]) return new Forbidden({ requiredRole: required })
+  const named = headers["x-merchant-id"]
+  if (claims.merchantId === undefined && named === undefined) {
+    return new InvalidRequest({ field: "X-Merchant-Id", message: "An operator names the merchant in this header" })
+  }
+  if (named !== undefined && !isMerchantId(named)) {
+    return new InvalidRequest({ field: "X-Merchant-Id", message: "Expected a merchant id" })
+  }
+  if (claims.merchantId !== undefined && named !== undefined && named !== claims.merchantId) {
+    return new Forbidden({ requiredRole: "operator" })
+  }
+  if (claims.userId !== undefined && asksAboutAnother(payload, claims.userId)) {
+    return new Forbidden({ requiredRole: "app" })
+  }
+  const merchantId = claims.merchantId ?? named
+  if (merchantId === undefined || directory.lookup(merchantId) === undefined) return new MerchantUnknown({})
+  return new Admitted(claims, merchantId)
+}
+
+const asksAboutAnother = (payload: unknown, userId: string): boolean =>
+  typeof payload === "object" && payload !== null && "userId" in payload && payload.userId !== userId

@@ -1,0 +1,113 @@
+import { ServiceUnavailable, Unauthorized } from "@credit/rpc/Errors"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { errors } from "jose"
+import { Settings } from "../config/Settings.ts"
+import { Revocations } from "./Revocations.ts"
+import { TokenCache } from "./TokenCache.ts"
+import { readClaims, type TokenClaims } from "./TokenClaims.ts"
+import { keysUnavailable, type TokenKey, tokenKeys } from "./TokenKeys.ts"
+
+/** How far ahead of our clock an issuer's may be. */
+export const ISSUED_AHEAD_SECONDS = 60
+/** A token longer than this is none of ours. */
+const LONGEST_TOKEN = 8192
+const TYPES = new Set(["JWT", "AT+JWT"])
+const BEARER = /^Bearer +([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)$/i
+
+/** Verifies the tokens of callers. */
+export class Tokens extends Context.Service<
+  Tokens,
+  {
+    /**
+     * Whose token an `Authorization` header carries. Whatever is wrong with it, the answer is the same `Unauthorized`; only
+     * when an identity provider's keys cannot be had is it `ServiceUnavailable`.
+     */
+    authenticate(authorization: string | undefined): Effect.Effect<TokenClaims, Unauthorized | ServiceUnavailable>
+  }
+>()("@credit/server/access/Tokens") {
+  static readonly layer = Layer.effect(
+    Tokens,
+    Effect.gen(function* () {
+      const settings = yield* Settings
+      const revocations = yield* Revocations
+      return make(settings, revocations)
+    })
+  )
+}
+
+const UNAUTHORIZED = Effect.fail(new Unauthorized({}))
+
+const make = (settings: Settings["Service"], revocations: Revocations["Service"]): Tokens["Service"] => {
+  const keys = tokenKeys(settings)
+  const cache = new TokenCache(settings.tokenCacheSize)
+  const maximumAge = Duration.toSeconds(settings.jwtMaximumAge)
+  const expected = {
+    issuer: settings.jwtIssuer,
+    audience: settings.jwtAudience,
+    requiredClaims: ["iss", "aud", "exp", "iat", "sub", "jti", "role"]
+  }
+
+  const inForce = (claims: TokenClaims, now: number): boolean =>
+    claims.expiresAt > now &&
+    claims.issuedAt <= now + ISSUED_AHEAD_SECONDS &&
+    claims.issuedAt > now - maximumAge &&
+    !revocations.isRevoked(claims)
+
+  const verify = Effect.fnUntraced(function* (token: string) {
+    if (!hasExpectedType(token)) return yield* UNAUTHORIZED
+    const payload = yield* verifyWithAny(token, keys, expected)
+    const claims = readClaims(payload)
+    if (claims === undefined || !inForce(claims, Date.now() / 1000)) return yield* UNAUTHORIZED
+    cache.set(token, claims)
+    return claims
+  })
+
+  return Tokens.of({
+    authenticate: (authorization) => {
+      if (authorization === undefined || authorization.length > LONGEST_TOKEN) return UNAUTHORIZED
+      const token = BEARER.exec(authorization)?.[1]
+      if (token === undefined) return UNAUTHORIZED
+      const now = Date.now() / 1000
+      const claims = cache.get(token, now)
+      if (claims === undefined) return verify(token)
+      return inForce(claims, now) ? Effect.succeed(claims) : UNAUTHORIZED
+    }
+  })
+}
+
+/** Tries the keys in turn: a token signed before the last rotation is good until it expires. */
+const verifyWithAny = Effect.fnUntraced(function* (
+  token: string,
+  keys: ReadonlyArray<TokenKey>,
+  expected: Parameters<TokenKey["verify"]>[1]
+) {
+  for (const key of keys) {
+    const result = yield* Effect.result(
+      Effect.tryPromise({ try: () => key.verify(token, expected), catch: (error) => error })
+    )
+    if (result._tag === "Success") return result.success
+    if (keysUnavailable(result.failure)) {
+      yield* Effect.logWarning("The keys that verify tokens cannot be had", result.failure)
+      return yield* new ServiceUnavailable({ retryAfterSeconds: 5 })
+    }
+    // Only another signature may be the other key's; anything else is wrong with every key.
+    if (!(result.failure instanceof errors.JWSSignatureVerificationFailed)) break
+  }
+  return yield* UNAUTHORIZED
+})
+
+/** A header's `typ`, where there is one, must be a JWT's: another kind of signed document is no token. */
+const hasExpectedType = (token: string): boolean => {
+  try {
+    const header: unknown = JSON.parse(Buffer.from(token.slice(0, token.indexOf(".")), "base64url").toString("utf8"))
+    if (typeof header !== "object" || header === null) return false
+    if (!("typ" in header)) return true
+    return typeof header.typ === "string" && TYPES.has(header.typ.toUpperCase())
+  } catch {
+    // No JSON: what jose would say too.
+    return false
+  }
+}

@@ -1,0 +1,55 @@
+import { spawn } from "node:child_process"
+import * as Effect from "effect/Effect"
+import type { ServerAccount } from "./ServerAccount.ts"
+
+/** How a command ended, and all it said. */
+export interface CommandResult {
+  /** The exit status; 127, as in a shell, if the command could not be started, and 128 if a signal ended it. */
+  readonly status: number
+  readonly output: string
+}
+
+/**
+ * The environment of PostgreSQL's programs: nothing of ours, whose secrets the server's account could read there, and no
+ * `PG…` variable that would change what they do. Their messages are English, because some are looked for.
+ */
+export const environment = (): NodeJS.ProcessEnv => {
+  const { PATH, LD_LIBRARY_PATH } = process.env
+  return { PATH: PATH ?? "/usr/bin:/bin", LC_ALL: "C", ...(LD_LIBRARY_PATH === undefined ? {} : { LD_LIBRARY_PATH }) }
+}
+
+/** Runs a program to its end, under `account` where one is given, with `input` on its standard input. */
+export const runCommand = (
+  program: string,
+  args: ReadonlyArray<string>,
+  options: { readonly account?: ServerAccount | undefined; readonly input?: string }
+): Effect.Effect<CommandResult> =>
+  Effect.callback((resume) => {
+    const child = spawn(program, args, {
+      // The current directory may be closed to the account.
+      cwd: "/",
+      // A process group, so that an interruption reaches what the program has started in turn.
+      detached: true,
+      env: environment(),
+      ...identity(options.account),
+      stdio: ["pipe", "pipe", "pipe"]
+    })
+    let output = ""
+    const collect = (chunk: Buffer) => {
+      output += chunk.toString()
+    }
+    child.stdout.on("data", collect)
+    child.stderr.on("data", collect)
+    // A program that ends before it has read its input says why by its status.
+    child.stdin.on("error", () => undefined)
+    child.on("error", (cause) => resume(Effect.succeed({ status: 127, output: cause.message })))
+    child.on("close", (code) => resume(Effect.succeed({ status: code ?? 128, output: output.trim() })))
+    child.stdin.end(options.input ?? "")
+    return Effect.sync(() => {
+      if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, "SIGTERM")
+    })
+  })
+
+/** Node drops all supplementary groups along with the uid. */
+export const identity = (account: ServerAccount | undefined): { uid?: number; gid?: number } =>
+  account === undefined ? {} : { uid: account.uid, gid: account.gid }

@@ -1,0 +1,44 @@
+import { createServer } from "node:http"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as HttpServer from "effect/http/HttpServer"
+import * as Layer from "effect/Layer"
+import { Settings } from "../config/Settings.ts"
+
+/** A proxy keeps connections for a minute; ours must outlive that, or it sends into a connection we are closing. */
+const KEEP_ALIVE = 65_000
+/** How long the rest of the shutdown may take after the last request: the engine's drain and the pools. */
+const AFTER_REQUESTS = Duration.seconds(8)
+
+/**
+ * Node's HTTP server. A caller that sends its headers or its body too slowly is cut off. When the scope closes it takes no
+ * more connections, lets requests end for as long as one may take, and then closes what is left.
+ */
+export const HttpServerLive = Layer.effect(
+  HttpServer.HttpServer,
+  Effect.gen(function* () {
+    const settings = yield* Settings
+    const node = createServer({
+      keepAliveTimeout: KEEP_ALIVE,
+      headersTimeout: 10_000,
+      requestTimeout: 15_000,
+      connectionsCheckingInterval: 2_000,
+      maxHeaderSize: 16_384,
+      // Node would keep the first of two Authorization headers. Joined they are no token, and so refused.
+      joinDuplicateHeaders: true
+    })
+    const drain = Duration.min(
+      Duration.sum(settings.requestDeadline, Duration.seconds(2)),
+      Duration.max(Duration.zero, Duration.subtract(settings.shutdownDeadline, AFTER_REQUESTS))
+    )
+    const server = yield* NodeHttpServer.make(() => node, {
+      port: settings.port,
+      host: settings.bindAddress,
+      gracefulShutdownTimeout: drain
+    })
+    // Runs when requests were given their time, and before the close that waits for every connection.
+    yield* Effect.addFinalizer(() => Effect.sync(() => node.closeAllConnections()))
+    return server
+  })
+)

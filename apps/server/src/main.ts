@@ -1,0 +1,53 @@
+import { Api } from "@credit/rpc/Api"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as Layer from "effect/Layer"
+import { AccessLive } from "./access/AccessLive.ts"
+import { Revocations } from "./access/Revocations.ts"
+import { Tokens } from "./access/Tokens.ts"
+import { Engine } from "./commands/Engine.ts"
+import { LoggingLive } from "./config/Logging.ts"
+import { Settings } from "./config/Settings.ts"
+import { EmbeddedGround, EmbeddedWelcome, isEmbedded } from "./embedded/Embedded.ts"
+import { HealthRoutes } from "./health/Health.ts"
+import { commandHandlers } from "./http/EncodedHandlers.ts"
+import { HttpServerLive } from "./http/HttpServerLive.ts"
+import { rpcRoute } from "./http/RpcRoute.ts"
+import { accountHandlers } from "./ledger/handlers.ts"
+import { MerchantDatabases } from "./merchants/MerchantDatabases.ts"
+import { MerchantDirectory } from "./merchants/MerchantDirectory.ts"
+import { operationHandlers } from "./operations/handlers.ts"
+import { exitCode, forceExit, reportFailure } from "./process.ts"
+import { receiptHandlers } from "./receipts/handlers.ts"
+
+/** What answers each RPC of the contract: commands through the engine, queries from the merchant's database. */
+const Handlers = Layer.mergeAll(commandHandlers(Api), accountHandlers, operationHandlers, receiptHandlers)
+
+const Routes = Layer.mergeAll(rpcRoute(Api).pipe(Layer.provide([Handlers, AccessLive])), HealthRoutes)
+
+/** Settings and merchants: from the environment, or, where that names none outside production, a PostgreSQL of our own. */
+const Configured = MerchantDirectory.layer.pipe(Layer.provideMerge(Settings.layer))
+
+/**
+ * The whole service. Each layer is closed before those below it: the HTTP server ends its requests, then the engine its
+ * commands, then the pools are closed.
+ */
+const Service = HttpRouter.serve(Routes, { disableLogger: true }).pipe(
+  Layer.provideMerge(HttpServerLive),
+  Layer.provide(Engine.layer),
+  Layer.provide(MerchantDatabases.layer),
+  Layer.provide(Tokens.layer),
+  Layer.provide(Revocations.layerNone),
+  Layer.provide(LoggingLive)
+)
+
+const Main = isEmbedded(process.env)
+  ? EmbeddedWelcome.pipe(Layer.provide(Service), Layer.provide(EmbeddedGround))
+  : Service.pipe(Layer.provide(Configured))
+
+Layer.launch(Main.pipe(Layer.provide(NodeFileSystem.layer))).pipe(
+  reportFailure,
+  forceExit,
+  NodeRuntime.runMain({ disableErrorReporting: true, teardown: exitCode })
+)

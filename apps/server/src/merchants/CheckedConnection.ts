@@ -1,0 +1,201 @@
+import { connect, type Socket } from "node:net"
+import * as PgConnection from "@effect/sql-pg/PgConnection"
+import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import type { SqlError } from "effect/sql/SqlError"
+import type { ConnectionBudget } from "./ConnectionBudget.ts"
+import type { MerchantUrls } from "./MerchantUrls.ts"
+
+/** A session with a merchant's database that was found to be that merchant's. */
+export interface CheckedConnection {
+  readonly connection: PgConnection.PgConnection
+  /** Ends the session at once, whatever it is doing: what is in flight on it fails as a lost connection. */
+  destroy(): void
+  /** Runs `listener` when the session has ended, for whatever reason. */
+  onClosed(listener: () => void): void
+}
+
+/** Why a session could not be opened. */
+export class OpeningFailed extends Data.TaggedError("OpeningFailed")<{
+  readonly reason: /** No answer, refused, or the login does not work. */
+    | "unreachable"
+    /** The server has no such database. */
+    | "no_database"
+    /** The database says it is another merchant's, or nobody's yet. */
+    | "wrong_merchant"
+    /** The database lacks migrations that this server needs. */
+    | "not_migrated"
+    /** As many connections as there may be, on either side. Says nothing about the database's health. */
+    | "full"
+  /** For the log. Has no URL and no password in it. */
+  readonly detail: string
+}> {}
+
+export interface ConnectionOptions {
+  readonly budget: ConnectionBudget
+  /** The newest migration this server was built with. */
+  readonly requiredMigration: number
+  readonly connectTimeout: Duration.Duration
+  readonly statementTimeout: Duration.Duration
+  readonly lockTimeout: Duration.Duration
+}
+
+/**
+ * How PostgreSQL plans the prepared statements of a session. `auto` uses the generic plan from the sixth execution on
+ * where it costs no more.
+ */
+const PLAN_CACHE_MODE = "auto"
+
+/** After so long a session that was told to end and did not is cut. */
+const END_GRACE_MILLIS = 250
+
+const milliseconds = (duration: Duration.Duration) => `${Duration.toMillis(duration)}ms`
+
+const startupParameters = (options: ConnectionOptions) => ({
+  TimeZone: "UTC",
+  statement_timeout: milliseconds(options.statementTimeout),
+  lock_timeout: milliseconds(options.lockTimeout),
+  // What a dead client would leave behind: an open transaction, or a statement that runs on and holds its locks.
+  idle_in_transaction_session_timeout: "10s",
+  client_connection_check_interval: "1s",
+  plan_cache_mode: PLAN_CACHE_MODE
+})
+
+/**
+ * Opens one session, within the budget, and checks it before anybody gets it. Statements that are sent on it without
+ * waiting go out together and are answered in order; it is exclusive because the pool lends it to one at a time.
+ *
+ * The socket is made here rather than by the driver, so that a session whose server does not answer can be cut.
+ */
+export const openConnection = Effect.fnUntraced(function* (urls: MerchantUrls, options: ConnectionOptions) {
+  const release = yield* options.budget.take
+  if (release === undefined) {
+    return yield* new OpeningFailed({ reason: "full", detail: `all ${options.budget.limit} connections are in use` })
+  }
+  let socket: Socket | undefined
+  yield* Effect.addFinalizer(() => Effect.sync(() => (socket === undefined ? release() : cutAfterGrace(socket))))
+  const connection = yield* PgConnection.make({
+    url: urls.runtimeUrl,
+    applicationName: "credit-service",
+    connectTimeout: options.connectTimeout,
+    multiplex: true,
+    startupParameters: startupParameters(options),
+    stream: () => {
+      socket = openSocket(urls)
+      socket.once("close", release)
+      return socket
+    }
+  }).pipe(Effect.mapError(openingFailed))
+  const checked: CheckedConnection = {
+    connection,
+    destroy: () => socket?.destroy(),
+    onClosed: (listener) => socket?.once("close", listener)
+  }
+  yield* checkConnection(connection, urls, options).pipe(
+    Effect.timeoutOrElse({
+      duration: options.connectTimeout,
+      orElse: () => Effect.fail(new OpeningFailed({ reason: "unreachable", detail: "the database does not answer" }))
+    })
+  )
+  return checked
+})
+
+const cutAfterGrace = (socket: Socket) => {
+  if (!socket.destroyed) setTimeout(() => socket.destroy(), END_GRACE_MILLIS).unref()
+}
+
+const openSocket = (urls: MerchantUrls): Socket => {
+  const url = new URL(Redacted.value(urls.runtimeUrl))
+  const host = url.searchParams.get("host") ?? (decodeURIComponent(url.hostname).replace(/^\[|\]$/g, "") || "localhost")
+  const port = Number(url.searchParams.get("port") ?? (url.port || "5432"))
+  const socket = host.startsWith("/")
+    ? connect({ path: `${host}/.s.PGSQL.${port}` })
+    : // A statement is one write and a wait for its answer: there is nothing to wait for before sending.
+      connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: 10_000 })
+  // The driver listens while it uses the socket; one that ends badly after that must not end the process.
+  socket.on("error", () => undefined)
+  return socket
+}
+
+const CHECK = `
+SELECT
+  (SELECT s.merchant_id FROM public.merchant_settings AS s) AS merchant_id,
+  (SELECT max(m.id)::integer FROM public.migrations AS m) AS migration,
+  concat_ws(', ',
+    CASE WHEN current_setting('fsync') = 'off' THEN 'fsync' END,
+    CASE WHEN current_setting('full_page_writes') = 'off' THEN 'full_page_writes' END,
+    CASE WHEN current_setting('synchronous_commit') = 'off' THEN 'synchronous_commit' END
+  ) AS unsafe`
+
+const UNDEFINED_TABLE = "42P01"
+const UNDEFINED_SCHEMA = "3F000"
+const NO_PRIVILEGE = "42501"
+
+const checkConnection = Effect.fnUntraced(function* (
+  connection: PgConnection.PgConnection,
+  urls: MerchantUrls,
+  options: ConnectionOptions
+) {
+  const result = yield* connection.query(CHECK).pipe(
+    Effect.mapError((error) => {
+      const code = sqlState(error)
+      return code === UNDEFINED_TABLE || code === UNDEFINED_SCHEMA || code === NO_PRIVILEGE
+        ? new OpeningFailed({ reason: "not_migrated", detail: `the database is not migrated: ${sqlMessage(error)}` })
+        : openingFailed(error)
+    })
+  )
+  const row = result.rows[0]
+  const stored = row?.merchant_id
+  if (stored !== urls.merchantId) {
+    const whose = typeof stored === "string" ? `the merchant ${stored}'s` : "no merchant's yet"
+    return yield* new OpeningFailed({ reason: "wrong_merchant", detail: `the database is ${whose}` })
+  }
+  const migration = typeof row?.migration === "number" ? row.migration : 0
+  if (migration < options.requiredMigration) {
+    return yield* new OpeningFailed({
+      reason: "not_migrated",
+      detail: `the database has migration ${migration}, this server needs ${options.requiredMigration}`
+    })
+  }
+  if (typeof row?.unsafe === "string" && row.unsafe !== "") {
+    yield* warnUnsafe(urls.merchantId, row.unsafe)
+  }
+})
+
+const warned = new Set<string>()
+
+/** Once per merchant and process: the server would lose acknowledged writes in a crash. */
+const warnUnsafe = (merchantId: string, unsafe: string) =>
+  Effect.suspend(() => {
+    const key = `${merchantId} ${unsafe}`
+    if (warned.has(key)) return Effect.void
+    warned.add(key)
+    return Effect.logWarning(`The database may lose acknowledged writes: ${unsafe} is off`).pipe(
+      Effect.annotateLogs({ merchant_id: merchantId })
+    )
+  })
+
+/** The SQLSTATE or the system's error code, if there is one. */
+export const sqlState = (error: SqlError): string | undefined => {
+  const cause: unknown = error.reason.cause
+  if (typeof cause !== "object" || cause === null || !("code" in cause)) return undefined
+  return typeof cause.code === "string" ? cause.code : undefined
+}
+
+const sqlMessage = (error: SqlError): string => {
+  const cause: unknown = error.reason.cause
+  return cause instanceof Error ? cause.message : (error.reason.message ?? error.reason._tag)
+}
+
+const INVALID_CATALOG_NAME = "3D000"
+const TOO_MANY_CONNECTIONS = "53300"
+
+const openingFailed = (error: SqlError): OpeningFailed => {
+  const code = sqlState(error)
+  const detail = sqlMessage(error)
+  if (code === INVALID_CATALOG_NAME) return new OpeningFailed({ reason: "no_database", detail })
+  if (code === TOO_MANY_CONNECTIONS) return new OpeningFailed({ reason: "full", detail })
+  return new OpeningFailed({ reason: "unreachable", detail })
+}

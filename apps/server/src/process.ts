@@ -1,0 +1,47 @@
+import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Runtime from "effect/Runtime"
+
+/** Told to stop is a good end; anything else that ends the service is not. */
+export const exitCode: Runtime.Teardown = (exit, onExit) =>
+  onExit(Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause) ? 0 : 1)
+
+/** What keeps the service from starting, in one line on the standard error; a stack only for what is a bug. */
+export const reportFailure = <A, E, R>(service: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.tapCause(service, (cause) =>
+    Effect.sync(() => {
+      if (Cause.hasInterruptsOnly(cause)) return
+      const error: unknown = Cause.squash(cause)
+      process.stderr.write(`credit-service: ${Cause.hasDies(cause) ? Cause.pretty(cause) : oneLine(error)}\n`)
+    })
+  )
+
+const oneLine = (error: unknown): string => {
+  if (isServeError(error)) return `the port cannot be opened: ${message(error.cause)}`
+  return message(error)
+}
+
+const isServeError = (error: unknown): error is { readonly cause: unknown } =>
+  typeof error === "object" && error !== null && "_tag" in error && error._tag === "ServeError" && "cause" in error
+
+const message = (error: unknown): string =>
+  (error instanceof Error ? error.message : String(error)).replaceAll(/\s*\n\s*/g, " ")
+
+/** Later than this after SIGTERM the platform would kill the process: better to go, saying so. */
+const LATEST = Duration.seconds(24)
+
+/** Ends the process when the orderly shutdown takes too long. Commands that were not answered are in the database or not. */
+export const forceExit = <A, E, R>(service: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.suspend(() => {
+    const onSignal = () => {
+      setTimeout(() => {
+        process.stderr.write("credit-service: the shutdown took too long and was cut short\n")
+        process.exit(1)
+      }, Duration.toMillis(LATEST)).unref()
+    }
+    process.once("SIGTERM", onSignal)
+    process.once("SIGINT", onSignal)
+    return service
+  })

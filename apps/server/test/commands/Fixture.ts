@@ -1,0 +1,178 @@
+import { randomUUID } from "node:crypto"
+import { type CommandIntent, type CommandType, commandPayloads } from "@credit/domain/Command"
+import { type Command, fingerprint, transactionId } from "@credit/domain/decide"
+import { makeUuidV7 } from "@credit/domain/Uuid"
+import { ServiceUnavailable } from "@credit/rpc/Errors"
+import { addSampleCatalog } from "@credit/server/catalog/SampleCatalog"
+import type { EngineDatabase } from "@credit/server/commands/Runner"
+import { Worker, type WorkerOptions } from "@credit/server/commands/Worker"
+import * as PgConnection from "@effect/sql-pg/PgConnection"
+import * as PgPool from "@effect/sql-pg/PgPool"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
+import { createMerchantDatabase } from "../../../../test/utils/Postgres.ts"
+import { openSession, type Session } from "../../../../test/utils/Session.ts"
+
+/** A field of an answer, by name; tests look, they do not decode. */
+export type Json = { readonly [field: string]: Json } & string & number & boolean & ReadonlyArray<Json>
+
+/** The exit of a command as a caller reads it: `value`, or `error` with its `_tag`. */
+export interface Answer {
+  readonly value?: Json
+  readonly error?: Json
+}
+
+export interface RunOptions {
+  readonly key?: string
+  readonly role?: "app" | "admin" | "operator"
+  readonly dryRun?: boolean
+}
+
+/** A merchant's database with the sample catalog, and workers on it as separate server processes would have them. */
+export interface Fixture {
+  readonly owner: Session
+  readonly runtimeUrl: string
+  /** Runs a command to its end through the first worker, or the given one. */
+  run<T extends CommandType>(
+    type: T,
+    payload: (typeof commandPayloads)[T]["Encoded"],
+    options?: RunOptions
+  ): Promise<Answer>
+  runOn<T extends CommandType>(
+    worker: Worker,
+    type: T,
+    payload: (typeof commandPayloads)[T]["Encoded"],
+    options?: RunOptions
+  ): Promise<Answer>
+  makeWorker(options?: Partial<WorkerOptions>): Promise<Worker>
+  close(): Promise<void>
+}
+
+export const makeFixture = async (adminUrl: string, options: { readonly sandbox?: boolean } = {}): Promise<Fixture> => {
+  const database = await createMerchantDatabase(adminUrl, options)
+  const scope = await Effect.runPromise(Scope.make())
+  const scoped = <A, E>(effect: Effect.Effect<A, E, Scope.Scope>) =>
+    Effect.runPromise(Effect.provideService(effect, Scope.Scope, scope))
+  const owner = await openSession(database.ownerUrl)
+  await Effect.runPromise(
+    Effect.scoped(Effect.flatMap(PgConnection.make({ url: Redacted.make(database.ownerUrl) }), addSampleCatalog))
+  )
+
+  const makeWorker = async (overrides: Partial<WorkerOptions> = {}) => {
+    const pool = await scoped(
+      PgPool.make({
+        url: Redacted.make(database.runtimeUrl),
+        multiplex: true,
+        multiplexConcurrency: 1,
+        maxConnections: 8
+      })
+    )
+    const engineDatabase: EngineDatabase = {
+      connection: Effect.mapError(pool.get, () => new ServiceUnavailable({ retryAfterSeconds: 1 })),
+      discard: pool.invalidate
+    }
+    return new Worker({
+      database: Effect.succeed(engineDatabase),
+      newId: makeUuidV7(),
+      silence: "8 seconds",
+      batchSize: 100,
+      queueBound: 5000,
+      batchesInFlight: 3,
+      fork: Effect.runFork,
+      ...overrides
+    })
+  }
+  const first = await makeWorker()
+
+  const runOn: Fixture["runOn"] = async (
+    worker,
+    type,
+    payload,
+    { dryRun = false, key = randomUUID(), role = "app" } = {}
+  ) => {
+    const command = makeCommand(database.merchantId, type, payload, { dryRun, key, role })
+    const { json } = await Effect.runPromise(worker.submit(command))
+    return readAnswer(json)
+  }
+  return {
+    owner,
+    runtimeUrl: database.runtimeUrl,
+    runOn,
+    run: (type, payload, options) => runOn(first, type, payload, options),
+    makeWorker,
+    close: async () => {
+      await Effect.runPromise(first.idle)
+      await owner.close()
+      await Effect.runPromise(Scope.close(scope, Exit.void))
+      await database.drop()
+    }
+  }
+}
+
+const decoders = {
+  "Purchase.Settled": Schema.decodeUnknownSync(commandPayloads["Purchase.Settled"]),
+  "Operation.Open": Schema.decodeUnknownSync(commandPayloads["Operation.Open"]),
+  "Operation.RecordAndClose": Schema.decodeUnknownSync(commandPayloads["Operation.RecordAndClose"]),
+  "Operation.Cancel": Schema.decodeUnknownSync(commandPayloads["Operation.Cancel"]),
+  "Operation.Extend": Schema.decodeUnknownSync(commandPayloads["Operation.Extend"]),
+  "Grant.Apply": Schema.decodeUnknownSync(commandPayloads["Grant.Apply"]),
+  "Sandbox.AdvanceClock": Schema.decodeUnknownSync(commandPayloads["Sandbox.AdvanceClock"])
+}
+
+const intentOf = (type: CommandType, payload: unknown): CommandIntent => {
+  switch (type) {
+    case "Purchase.Settled":
+      return { type, payload: decoders[type](payload) }
+    case "Operation.Open":
+      return { type, payload: decoders[type](payload) }
+    case "Operation.RecordAndClose":
+      return { type, payload: decoders[type](payload) }
+    case "Operation.Cancel":
+      return { type, payload: decoders[type](payload) }
+    case "Operation.Extend":
+      return { type, payload: decoders[type](payload) }
+    case "Grant.Apply":
+      return { type, payload: decoders[type](payload) }
+    case "Sandbox.AdvanceClock":
+      return { type, payload: decoders[type](payload) }
+  }
+}
+
+const makeCommand = (
+  merchantId: string,
+  type: CommandType,
+  payload: unknown,
+  { dryRun, key, role }: Required<RunOptions>
+): Command => {
+  const intent = intentOf(type, payload)
+  const transaction = transactionId(merchantId, type, key)
+  return {
+    intent,
+    key,
+    dryRun,
+    sender: { role, subject: role === "operator" ? "olga" : merchantId, tokenId: "test-token" },
+    transactionId: transaction,
+    ...fingerprint(intent.payload, transaction)
+  }
+}
+
+export const readAnswer = (json: string): Answer => {
+  const exit: { readonly value?: Json; readonly cause?: ReadonlyArray<{ readonly error: Json }> } = JSON.parse(json)
+  const error = exit.cause?.[0]?.error
+  return { ...(exit.value === undefined ? {} : { value: exit.value }), ...(error === undefined ? {} : { error }) }
+}
+
+/** A purchase of a pack, settled a moment ago. */
+export const purchaseOf = (userId: string, externalRef: string, productCode: "pro" | "starter" = "pro") => ({
+  userId,
+  productCode,
+  settlementData: {
+    externalRef,
+    orderPlacedAt: "2026-01-15T10:00:00Z",
+    settledAt: "2026-01-15T10:00:05Z",
+    pricingSnapshot: { country: "US", currency: "USD", amount: productCode === "pro" ? "79.00" : "9.99" }
+  }
+})

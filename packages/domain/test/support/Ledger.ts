@@ -1,0 +1,261 @@
+import { strict as assert } from "node:assert"
+import { type AccountState, emptyAccount } from "../../src/Account.ts"
+import { MAX_CREDITS } from "../../src/Credits.ts"
+import { presentBalance } from "../../src/decide/Balance.ts"
+import { type Command, decideBatch, type Facts } from "../../src/decide/Batch.ts"
+import { type KeyState, keyId } from "../../src/decide/Idempotency.ts"
+import type { MaintenanceState, PurchaseState, State } from "../../src/decide/State.ts"
+import { entryHash } from "../../src/EntryHash.ts"
+import type { EntryState } from "../../src/LedgerEntry.ts"
+import type { LotState } from "../../src/Lot.ts"
+import type { SettingsState } from "../../src/Merchant.ts"
+import type { OperationState } from "../../src/Operation.ts"
+import type { OperationTypeState, ProductState } from "../../src/Product.ts"
+import { HOUR } from "../../src/Timestamp.ts"
+import { Answer } from "./Answers.ts"
+import { operationTypes, products, settings, welcomeProduct } from "./Catalog.ts"
+
+export const START = Date.parse("2026-01-01T00:00:00Z")
+
+type AccountRow = Omit<AccountState, "lots" | "operations">
+
+/**
+ * A merchant's database in memory, with the clock in the test's hand: it loads a state for the rules, and stores the
+ * facts they make as the real one does: only entries move balances and lots, and what breaks a guard throws.
+ */
+export class Ledger {
+  now = START
+  settings: SettingsState = settings
+  maintenance: MaintenanceState | null = null
+  products: ReadonlyMap<string, ProductState> = products
+  welcomeProduct: ProductState | null = welcomeProduct
+  clockOffsetHours = 0
+  readonly operationTypes = new Map<string, OperationTypeState>(operationTypes)
+  readonly accounts = new Map<string, AccountRow>()
+  readonly lots = new Map<string, LotState>()
+  readonly operations = new Map<string, OperationState>()
+  readonly entries: Array<EntryState> = []
+  readonly purchases = new Map<string, PurchaseState>()
+  readonly keys = new Map<string, KeyState>()
+  readonly welcomed = new Map<string, string>()
+  readonly audited: Array<Facts["audited"][number]> = []
+  receiptCounter = { year: 0, lastNumber: 0 }
+  readonly #closings = new Map<string, ReadonlyArray<EntryState>>()
+  #ids = 0
+
+  constructor(changes: Partial<SettingsState> = {}) {
+    this.settings = { ...settings, ...changes }
+  }
+
+  /** Ids in the order in which they are made, the same in every run. */
+  readonly newId = (): string => {
+    this.#ids += 1
+    return `00000000-0000-7000-8000-${this.#ids.toString(16).padStart(12, "0")}`
+  }
+
+  /** Moves the clock; a negative step sets it back. */
+  advance(milliseconds: number): void {
+    this.now += milliseconds
+  }
+
+  /** A rate in force from now on. */
+  setRate(operationTypeCode: string, creditsPerUnit: string): void {
+    const resourceUnit = this.operationTypes.get(operationTypeCode)?.resourceUnit ?? "UNITS"
+    this.operationTypes.set(operationTypeCode, { operationTypeCode, resourceUnit, creditsPerUnit })
+  }
+
+  /** The user's account with its active lots and open operations, as the load step reads it. */
+  account(userId: string): AccountState {
+    return {
+      ...(this.accounts.get(userId) ?? emptyAccount(userId)),
+      lots: [...this.lots.values()].filter((lot) => lot.userId === userId && lot.remaining > 0),
+      operations: [...this.operations.values()].filter((it) => it.userId === userId && it.status === "open")
+    }
+  }
+
+  load(): State {
+    return {
+      now: this.now,
+      settings: this.settings,
+      maintenance: this.maintenance,
+      keys: new Map(this.keys),
+      accounts: new Map([...this.accounts.keys()].map((userId) => [userId, this.account(userId)])),
+      operations: new Map(this.operations),
+      closings: new Map(this.#closings),
+      purchases: new Map(this.purchases),
+      products: this.products,
+      welcomeProduct: this.welcomeProduct,
+      operationTypes: new Map(this.operationTypes),
+      welcomed: new Set(this.welcomed.keys()),
+      receiptCounter: this.receiptCounter,
+      clockOffsetHours: this.clockOffsetHours
+    }
+  }
+
+  /** Runs a batch: load, decide, write. */
+  run(commands: ReadonlyArray<Command>): { readonly answers: ReadonlyArray<Answer>; readonly facts: Facts } {
+    const { facts, results } = decideBatch(this.load(), commands, this.newId)
+    this.#write(facts)
+    return { answers: results.map((result) => new Answer(result)), facts }
+  }
+
+  /** Runs one command alone. */
+  send(command: Command): Answer {
+    const [answer] = this.run([command]).answers
+    assert(answer !== undefined, "every command has an answer")
+    return answer
+  }
+
+  balance(userId: string) {
+    return presentBalance(this.account(userId), this.settings.consumptionOrder, this.now)
+  }
+
+  entriesFor(userId: string): ReadonlyArray<EntryState> {
+    return this.entries.filter((entry) => entry.userId === userId)
+  }
+
+  /** Everything stored, to be compared. */
+  snapshot() {
+    const {
+      accounts,
+      audited,
+      clockOffsetHours,
+      entries,
+      keys,
+      lots,
+      operations,
+      purchases,
+      receiptCounter,
+      welcomed
+    } = this
+    return structuredClone({
+      accounts,
+      audited: audited.map(({ command, outcome }) => [keyId(command.intent.type, command.key), outcome]),
+      clockOffsetHours,
+      entries,
+      keys,
+      lots,
+      operations,
+      purchases,
+      receiptCounter,
+      welcomed
+    })
+  }
+
+  #write(facts: Facts): void {
+    for (const { command, ...record } of facts.keys) {
+      const id = keyId(command.intent.type, command.key)
+      const found = this.keys.get(id)
+      const final = found?.state === "SUCCEEDED" || found?.state === "FAILED_FINAL"
+      assert(!final || found.expiresAt <= this.now, "a final record never changes while it lasts")
+      this.keys.set(id, record)
+    }
+    for (const lot of facts.lots) {
+      assert(!this.lots.has(lot.lotId) && lot.expiresAt > lot.issuedAt)
+      this.lots.set(lot.lotId, { ...lot, remaining: 0 })
+    }
+    for (const entry of facts.entries) this.#append(entry)
+    for (const operation of facts.opened) {
+      assert(!this.operations.has(operation.operationId), "an operation opens once")
+      this.#putOperation(operation)
+    }
+    for (const operation of facts.changed) this.#changeOperation(operation)
+    for (const purchase of facts.purchases) this.#addPurchase(purchase)
+    for (const { lotId, userId } of facts.welcomed) {
+      assert(!this.welcomed.has(userId), "one welcome grant per user, for ever")
+      this.welcomed.set(userId, lotId)
+    }
+    this.audited.push(...facts.audited)
+    if (facts.clockOffsetHours !== null) {
+      this.now += (facts.clockOffsetHours - this.clockOffsetHours) * HOUR
+      this.clockOffsetHours = facts.clockOffsetHours
+    }
+    for (const account of this.accounts.values()) this.#check(account)
+  }
+
+  /** What the chain trigger does. */
+  #append(entry: EntryState): void {
+    const account = this.accounts.get(entry.userId) ?? emptyAccount(entry.userId)
+    assert.equal(entry.seq, account.seq + 1, "entries carry seq 1, 2, 3…")
+    assert.equal(entry.balanceAfter, account.balance + entry.amount, "entries carry the balance after them")
+    assert(entry.createdAt >= account.lastAt, "time never goes back within an account")
+    assert(entry.effectiveAt <= entry.createdAt, "nothing is booked before it is true")
+    assert(entry.amount !== 0 && Math.abs(entry.amount) <= MAX_CREDITS, "entries move credits, within the bounds")
+    const hash = Buffer.from(entryHash(Buffer.from(account.hash, "hex"), entry)).toString("hex")
+    assert.equal(entry.hash, hash, "entries chain by hash")
+    this.entries.push(entry)
+    if (entry.operationId !== null) {
+      this.#closings.set(entry.operationId, [...(this.#closings.get(entry.operationId) ?? []), entry])
+    }
+    this.accounts.set(entry.userId, {
+      userId: account.userId,
+      held: account.held,
+      balance: entry.balanceAfter,
+      debt: account.debt - (entry.lotId === null ? entry.amount : 0),
+      seq: entry.seq,
+      lastAt: entry.createdAt,
+      hash
+    })
+    if (entry.lotId === null) return
+    const lot = this.lots.get(entry.lotId)
+    assert(lot !== undefined && lot.userId === entry.userId, "an entry names a lot of its own user")
+    const remaining = lot.remaining + entry.amount
+    assert(remaining >= 0 && remaining <= lot.credits, `a lot holds 0 to ${lot.credits}, not ${remaining}`)
+    this.lots.set(lot.lotId, { ...lot, remaining })
+  }
+
+  #putOperation(operation: OperationState): void {
+    const before = this.operations.get(operation.operationId)
+    const heldBefore = before?.status === "open" ? before.held : 0
+    const account = this.accounts.get(operation.userId) ?? emptyAccount(operation.userId)
+    // Compared with the entries of the same batch too, which were written before: they are never later.
+    assert(operation.updatedAt >= (before?.updatedAt ?? operation.openedAt), "time never goes back for an operation")
+    this.operations.set(operation.operationId, operation)
+    const { balance, debt, hash, seq, userId } = account
+    const held = account.held - heldBefore + (operation.status === "open" ? operation.held : 0)
+    const lastAt = Math.max(account.lastAt, operation.updatedAt)
+    this.accounts.set(userId, { userId, balance, debt, hash, seq, held, lastAt })
+  }
+
+  #changeOperation(operation: OperationState): void {
+    const before = this.operations.get(operation.operationId)
+    assert(before !== undefined, "only what was opened changes")
+    const { capturedRate, held, openedAt, resourceUnit, userId } = before
+    assert.deepEqual(
+      { capturedRate, held, openedAt, resourceUnit, userId },
+      {
+        capturedRate: operation.capturedRate,
+        held: operation.held,
+        openedAt: operation.openedAt,
+        resourceUnit: operation.resourceUnit,
+        userId: operation.userId
+      },
+      "what was captured at the opening never changes"
+    )
+    const late = before.status === "expired" && operation.status === "closed" && operation.late
+    assert(before.status === "open" || late, `an operation that is ${before.status} stays so`)
+    assert(operation.expiresAt >= before.expiresAt, "an expiry only moves later")
+    this.#putOperation(operation)
+  }
+
+  #addPurchase(purchase: PurchaseState): void {
+    assert(!this.purchases.has(purchase.externalRef), "one purchase per payment reference, for ever")
+    const { number, year } = purchase.receipt
+    const { lastNumber, year: current } = this.receiptCounter
+    assert(year === current ? number === lastNumber + 1 : year > current && number === 1, "receipts have no gaps")
+    this.receiptCounter = { year, lastNumber: number }
+    this.purchases.set(purchase.externalRef, purchase)
+  }
+
+  /** The checks of the accounts table. */
+  #check({ balance, debt, held, userId }: AccountRow): void {
+    const open = [...this.operations.values()].filter((it) => it.userId === userId && it.status === "open")
+    assert.equal(
+      held,
+      open.reduce((sum, it) => sum + it.held, 0),
+      "held is what open operations hold"
+    )
+    assert(held >= 0 && debt >= 0 && Math.abs(balance) <= MAX_CREDITS && Math.abs(balance - held) <= MAX_CREDITS)
+    assert(debt === 0 || balance === -debt, "credits and debt never coexist")
+  }
+}
