@@ -33,16 +33,21 @@ ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 -- Equality beside ranges in one exclusion constraint (0002). A trusted extension: the database's owner may create it.
 CREATE EXTENSION IF NOT EXISTS btree_gist WITH SCHEMA public;
 
--- A merchant's customer, opaque to this service.
+-- The forms of texts ask for a length and for the absence of any other character: '^[!-~]{1,200}$' says the same, and
+-- costs a hundred times as much, for the bound is unrolled.
+
+-- A merchant's customer, opaque to this service: 1 to 128 of [A-Za-z0-9._:@|-].
 CREATE DOMAIN app.user_id AS text COLLATE "C"
-  CONSTRAINT user_id_form CHECK (VALUE ~ '^[A-Za-z0-9._:@|-]{1,128}$');
+  CONSTRAINT user_id_form CHECK (
+    pg_catalog.octet_length(VALUE) BETWEEN 1 AND 128 AND VALUE !~ '[^A-Za-z0-9._:@|-]'
+  );
 
 -- Codes and references: 1 to 200 visible ASCII characters.
 CREATE DOMAIN app.code AS text COLLATE "C"
-  CONSTRAINT code_form CHECK (VALUE ~ '^[!-~]{1,200}$');
+  CONSTRAINT code_form CHECK (pg_catalog.octet_length(VALUE) BETWEEN 1 AND 200 AND VALUE !~ '[^!-~]');
 
 CREATE DOMAIN app.idempotency_key AS text COLLATE "C"
-  CONSTRAINT idempotency_key_form CHECK (VALUE ~ '^[!-~]{1,255}$');
+  CONSTRAINT idempotency_key_form CHECK (pg_catalog.octet_length(VALUE) BETWEEN 1 AND 255 AND VALUE !~ '[^!-~]');
 
 -- Credits travel as JSON numbers: whole, and at most 2^53 − 1 either way.
 CREATE DOMAIN app.credits AS bigint

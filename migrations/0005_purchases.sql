@@ -42,10 +42,12 @@ CREATE TABLE public.receipts (
   -- Everything the receipt says, as it was when it was issued.
   snapshot jsonb NOT NULL,
   CONSTRAINT receipts_gapless UNIQUE (year, number),
+  -- The merchant's prefix (1 to 20 of [A-Z0-9-]), then year and number.
   CONSTRAINT receipts_number_form CHECK (
-    receipt_number ~ '^[A-Z0-9-]{1,20}-[0-9]{4}-[0-9]{4,}$'
+    receipt_number !~ '[^A-Z0-9-]'
     AND pg_catalog.right(receipt_number, pg_catalog.length(app.receipt_suffix(year, number)))
       = app.receipt_suffix(year, number)
+    AND pg_catalog.length(receipt_number) - pg_catalog.length(app.receipt_suffix(year, number)) BETWEEN 1 AND 20
   ),
   -- Years are UTC. A number may be of a later year than its account's time: once a year has begun it goes on.
   CONSTRAINT receipts_year_begun CHECK (extract(year FROM issued_at AT TIME ZONE 'UTC') <= year)

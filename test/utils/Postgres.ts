@@ -102,7 +102,8 @@ const takeOver = async (options: {
   const admin = await openSession(adminUrl)
   try {
     await admin.query(`REASSIGN OWNED BY ${template} TO ${owner}`)
-    // Default privileges go by role and stay with the template's.
+    // Default privileges go by role, and are not among what is reassigned.
+    await admin.query(`ALTER DEFAULT PRIVILEGES FOR ROLE ${template} GRANT EXECUTE ON FUNCTIONS TO PUBLIC`)
     await admin.query(`ALTER DEFAULT PRIVILEGES FOR ROLE ${owner} REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC`)
     await admin.query("SELECT app.initialise_merchant($1, $2)::text", [merchantId, sandbox])
     // A template kept on a given server may be of an earlier month.

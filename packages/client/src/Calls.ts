@@ -104,11 +104,24 @@ const attempts = <A, R>(
     return Effect.mapError(send(timeoutMillis), (failure) => clientError(out, 1, failure))
   }
   let sent = 0
+  let last: Effect.Effect<A, TransportFailure> | undefined
   return withRetries(
     policy,
     (number, leftMillis) => {
       sent = number
-      return send(Math.min(timeoutMillis, leftMillis))
+      const before = last
+      return send(Math.min(timeoutMillis, leftMillis)).pipe(
+        Effect.onExit((exit) =>
+          Effect.sync(() => {
+            last = exit
+          })
+        ),
+        // An attempt that the end of our own patience cut short says less than the outcome before it.
+        Effect.catchIf(
+          (failure) => failure.reason === "timeout" && leftMillis < timeoutMillis && before !== undefined,
+          (failure) => before ?? Effect.fail(failure)
+        )
+      )
     },
     {
       onSuccess: (answer) => {

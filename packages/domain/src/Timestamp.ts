@@ -12,12 +12,18 @@ const isTimestampText = Schema.makeFilter<string>(
     if (parts === null) return false
     const [, year, month, day] = parts.map(Number)
     if (year === undefined || month === undefined || day === undefined) return false
-    return month >= 1 && month <= 12 && day >= 1 && day <= new Date(Date.UTC(year, month, 0)).getUTCDate()
+    if (month < 1 || month > 12 || day < 1 || day > new Date(Date.UTC(year, month, 0)).getUTCDate()) return false
+    // The wire form has four digits for the year, and an offset can carry an instant out of them.
+    const utcYear = new Date(text).getUTCFullYear()
+    return utcYear >= 1 && utcYear <= 9999
   },
   { expected: 'an ISO 8601 instant with its offset, such as "2026-01-31T12:00:00Z"' }
 )
 
-/** An instant, UTC, to the millisecond (finer digits are cut): an ISO 8601 string with offset in JSON. */
+/**
+ * An instant of the UTC years 0001 to 9999, to the millisecond (finer digits are cut): an ISO 8601 string with offset in
+ * JSON.
+ */
 export const Timestamp = Schema.String.check(isTimestampText)
   .pipe(
     Schema.decodeTo(Schema.DateTimeUtc, {

@@ -11,3 +11,8 @@ export type RpcPayload<Group extends RpcGroup.Any, Tag extends string> = Rpc.Pay
 export type RpcSuccessEncoded<Group extends RpcGroup.Any, Tag extends string> = Rpc.SuccessSchema<
   Named<Group, Tag>
 >["Encoded"]
+
+/** What an RPC fails with, in wire form, the errors of its middleware not included. */
+export type RpcErrorEncoded<Group extends RpcGroup.Any, Tag extends string> = Rpc.ErrorSchema<
+  Named<Group, Tag>
+>["Encoded"]

@@ -90,7 +90,8 @@ const verifyWithAny = Effect.fnUntraced(function* (
     )
     if (result._tag === "Success") return result.success
     if (keysUnavailable(result.failure)) {
-      yield* Effect.logWarning("The keys that verify tokens cannot be had", result.failure)
+      const why = result.failure instanceof Error ? result.failure.message : String(result.failure)
+      yield* Effect.logWarning(`The keys that verify tokens cannot be had: ${why}`)
       return yield* new ServiceUnavailable({ retryAfterSeconds: 5 })
     }
     // Only another signature may be the other key's; anything else is wrong with every key.

@@ -118,8 +118,11 @@ export const loadParameters = (commands: ReadonlyArray<Command>): ReadonlyArray<
       if (intent.payload.grant.type === "promo") products.add(intent.payload.grant.productCode)
     }
   }
-  const keys = commands.map(({ intent, key }) => ({ type: intent.type, key }))
-  return [users, operations, references, products, operationTypes, keys, welcomes].map((it) => JSON.stringify([...it]))
+  // Once each, however often a key is sent at once: stored answers are long.
+  const keys = new Map(commands.map(({ intent, key }) => [keyId(intent.type, key), { type: intent.type, key }]))
+  return [users, operations, references, products, operationTypes, keys.values(), welcomes].map((it) =>
+    JSON.stringify([...it])
+  )
 }
 
 /** The JSON that {@link LOAD} answers; its columns are held to these types by `ledger/rows.ts`. */

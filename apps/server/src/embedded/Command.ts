@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process"
 import * as Effect from "effect/Effect"
+import { words } from "./Home.ts"
 import type { ServerAccount } from "./ServerAccount.ts"
 
 /** How a command ended, and all it said. */
@@ -25,15 +26,8 @@ export const runCommand = (
   options: { readonly account?: ServerAccount | undefined; readonly input?: string }
 ): Effect.Effect<CommandResult> =>
   Effect.callback((resume) => {
-    const child = spawn(program, args, {
-      // The current directory may be closed to the account.
-      cwd: "/",
-      // A process group, so that an interruption reaches what the program has started in turn.
-      detached: true,
-      env: environment(),
-      ...identity(options.account),
-      stdio: ["pipe", "pipe", "pipe"]
-    })
+    const child = spawnOrSay(program, args, options.account)
+    if (typeof child === "string") return resume(Effect.succeed({ status: 127, output: child }))
     let output = ""
     const collect = (chunk: Buffer) => {
       output += chunk.toString()
@@ -45,10 +39,34 @@ export const runCommand = (
     child.on("error", (cause) => resume(Effect.succeed({ status: 127, output: cause.message })))
     child.on("close", (code) => resume(Effect.succeed({ status: code ?? 128, output: output.trim() })))
     child.stdin.end(options.input ?? "")
-    return Effect.sync(() => {
-      if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, "SIGTERM")
-    })
+    return Effect.sync(() => endGroup(child.pid))
   })
+
+const endGroup = (pid: number | undefined) => {
+  if (pid === undefined) return
+  try {
+    process.kill(-pid, "SIGTERM")
+  } catch {
+    // Its last process has ended meanwhile: that is all that was wanted.
+  }
+}
+
+/** Some failures node throws, others it reports as an event: a missing right to change the uid is thrown. */
+const spawnOrSay = (program: string, args: ReadonlyArray<string>, account: ServerAccount | undefined) => {
+  try {
+    return spawn(program, args, {
+      // The current directory may be closed to the account.
+      cwd: "/",
+      // A process group, so that an interruption reaches what the program has started in turn.
+      detached: true,
+      env: environment(),
+      ...identity(account),
+      stdio: ["pipe", "pipe", "pipe"]
+    })
+  } catch (cause) {
+    return words(cause)
+  }
+}
 
 /** Node drops all supplementary groups along with the uid. */
 export const identity = (account: ServerAccount | undefined): { uid?: number; gid?: number } =>

@@ -28,6 +28,7 @@ export const choosePlace = Effect.fnUntraced(function* (
     await writeFile(join(place, HOME_FILE), `${home.directory}\n`)
   })
   if (!(yield* canServeFrom(place, account))) {
+    yield* attempt(systemDirectory, () => rm(place, { recursive: true }))
     const problem = `neither it nor ${systemDirectory} can be reached by the account ${account.name}; choose another directory with CREDIT_HOME`
     return yield* new HomeUnusable({ home: home.directory, problem })
   }

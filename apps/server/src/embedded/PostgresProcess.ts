@@ -1,11 +1,11 @@
-import { type ChildProcess, spawn } from "node:child_process"
+import { spawn } from "node:child_process"
 import { type FileHandle, open, rename, stat } from "node:fs/promises"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { environment, identity } from "./Command.ts"
 import { ServerUnusable } from "./EmbeddedPostgresError.ts"
-import { attempt, type Home, openPrivate, undefinedIfMissing } from "./Home.ts"
+import { attempt, type Home, openPrivate, undefinedIfMissing, words } from "./Home.ts"
 import { openLifeline } from "./Lifeline.ts"
 import { postmasterState } from "./PostmasterFile.ts"
 import type { ServerAccount } from "./ServerAccount.ts"
@@ -17,11 +17,12 @@ export const PATIENCE_SECONDS = 10
 /**
  * The guard: a shell of its own session, so that Ctrl-C and a closed terminal reach only the service, which then still has
  * its database while it drains. It is the server's parent, whose pid thus cannot become another process's before it is
- * signalled. At the end of the lifeline, its standard input, it asks for a fast shutdown (SIGINT), and again each second: a
+ * signalled; signals to end are not for it to heed. At the end of the lifeline, its standard input, it asks for a fast shutdown (SIGINT), and again each second: a
  * server in its first milliseconds does not listen yet. One that has not ended after ten is ended at once (SIGQUIT); the next
  * start then recovers, and nothing that was acknowledged is lost.
  */
 const guard = `
+trap '' HUP INT TERM
 exec 3<&0 </dev/null
 "$@" 3<&- & server=$!
 {
@@ -36,7 +37,7 @@ exec 3<&0 </dev/null
 } 2>/dev/null & ear=$!
 exec 3<&-
 wait "$server"; status=$?
-kill "$ear" 2>/dev/null
+kill -KILL "$ear" 2>/dev/null
 exit "$status"
 `
 
@@ -65,8 +66,9 @@ const settings: Readonly<Record<string, string>> = {
 export interface PostgresProcess {
   /** Done with the server's exit status once it has ended; 128 and the signal's number if it was killed. */
   readonly ended: Deferred.Deferred<number>
-  /** Lets node wait for it, which it otherwise does not. */
+  /** Whether node waits for it before it ends by itself. */
   readonly ref: Effect.Effect<void>
+  readonly unref: Effect.Effect<void>
 }
 
 /** `Started`, or why not yet: another program took the port, or an earlier server of these data is not quite dead. */
@@ -92,20 +94,20 @@ const READY_TIMEOUT = 300_000
 export const startPostgres = Effect.fn("EmbeddedPostgres.start")(function* (options: StartOptions) {
   const { dataDirectory, home } = options
   const log = yield* openLog(home)
-  const { child, logged } = yield* Effect.scoped(
+  const { logged, server } = yield* Effect.scoped(
     Effect.gen(function* () {
       const lifeline = yield* openLifeline(home, options.membership)
       const logged = (yield* attempt(home.directory, () => log.stat())).size
-      return { child: spawnGuard(options, lifeline, log.fd), logged }
+      return { logged, server: yield* spawnGuard(options, lifeline, log.fd) }
     })
   ).pipe(Effect.ensuring(Effect.promise(() => log.close())))
-  const server = yield* watch(child)
 
   const start = performance.now()
   let told = start
   while (true) {
-    if (yield* Deferred.isDone(server.ended))
+    if (yield* Deferred.isDone(server.ended)) {
       return yield* explain(options, yield* Deferred.await(server.ended), logged)
+    }
     const state = yield* postmasterState(dataDirectory)
     if (state._tag === "Running" && state.ready) break
     if (elapsed(start) > READY_TIMEOUT) {
@@ -121,29 +123,37 @@ export const startPostgres = Effect.fn("EmbeddedPostgres.start")(function* (opti
     yield* pause(10)
   }
   // From now on a program that has nothing else to do may end: the lifeline takes care of the server.
-  yield* Effect.sync(() => child.unref())
+  yield* server.unref
   return { _tag: "Started", process: server } satisfies StartResult as StartResult
 })
 
-const spawnGuard = (options: StartOptions, lifeline: number, log: number): ChildProcess =>
-  spawn(
-    "/bin/sh",
-    [
-      ...["-c", guard, "credit-postgres", options.postgres, "-D", options.dataDirectory, "-p", String(options.port)],
-      ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`])
-    ],
-    { cwd: "/", detached: true, env: environment(), ...identity(options.account), stdio: [lifeline, log, log] }
-  )
-
-const watch = Effect.fnUntraced(function* (child: ChildProcess) {
-  const ended = yield* Deferred.make<number>()
-  yield* Effect.sync(() => {
-    // As a shell's status for a program that cannot be run; it would be the shell itself, which initdb's run has proved.
-    child.on("error", () => Deferred.doneUnsafe(ended, Effect.succeed(127)))
-    child.on("exit", (status) => Deferred.doneUnsafe(ended, Effect.succeed(status ?? 128)))
+const spawnGuard = (
+  options: StartOptions,
+  lifeline: number,
+  log: number
+): Effect.Effect<PostgresProcess, ServerUnusable> =>
+  Effect.try({
+    try: () => {
+      const ended = Deferred.makeUnsafe<number>()
+      const child = spawn("/bin/sh", guardArguments(options), {
+        cwd: "/",
+        detached: true,
+        env: environment(),
+        ...identity(options.account),
+        stdio: [lifeline, log, log]
+      })
+      // Listened for at once: both can come with the next turn of the event loop.
+      child.on("error", () => Deferred.doneUnsafe(ended, Effect.succeed(127)))
+      child.on("exit", (status) => Deferred.doneUnsafe(ended, Effect.succeed(status ?? 128)))
+      return { ended, ref: Effect.sync(() => child.ref()), unref: Effect.sync(() => child.unref()) }
+    },
+    catch: (cause) => new ServerUnusable({ dataDirectory: options.dataDirectory, problem: words(cause) })
   })
-  return { ended, ref: Effect.sync(() => child.ref()) } satisfies PostgresProcess
-})
+
+const guardArguments = ({ dataDirectory, port, postgres }: StartOptions): ReadonlyArray<string> => [
+  ...["-c", guard, "credit-postgres", postgres, "-D", dataDirectory, "-p", String(port)],
+  ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`])
+]
 
 /** What the server's last words mean. They are English: `environment` and `lc_messages` see to that. */
 const explain = Effect.fnUntraced(function* ({ dataDirectory, home }: StartOptions, status: number, logged: number) {
@@ -167,7 +177,7 @@ const openLog = (home: Home) =>
   })
 
 /** What was written to the log from byte `from` on; its last 16 KiB if that is more. */
-export const readLog = (home: Home, from: number) =>
+const readLog = (home: Home, from: number) =>
   attempt(home.directory, async () => {
     const log: FileHandle = await open(home.log, "r")
     try {

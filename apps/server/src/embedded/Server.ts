@@ -106,10 +106,10 @@ const starter = Effect.fnUntraced(function* (options: ServerOptions) {
     yield* makeLifeline(home)
     // A fresh lock: users of an earlier server that crashed may still hold theirs.
     yield* attempt(home.directory, () => rm(home.usersLock, { force: true }))
-    yield* tryHold(home, home.usersLock, "shared").pipe(Scope.provide(membership))
-    const result = yield* startPostgres({ home, postgres, account, dataDirectory, port, membership })
-    if (result._tag !== "Started") {
-      if (result._tag === "PortTaken") busy.add(port)
+    const held = yield* tryHold(home, home.usersLock, "shared").pipe(Scope.provide(membership))
+    const result = held && (yield* startPostgres({ home, postgres, account, dataDirectory, port, membership }))
+    if (result === false || result._tag !== "Started") {
+      if (result !== false && result._tag === "PortTaken") busy.add(port)
       yield* Scope.close(membership, Exit.void)
       return undefined
     }

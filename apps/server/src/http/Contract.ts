@@ -79,7 +79,12 @@ const serveRpc = (rpc: Rpc.AnyWithProps, kind: "command" | "query"): ServedRpc =
   }
 }
 
-const format = SchemaIssue.makeFormatterStandardSchemaV1()
+const format = SchemaIssue.makeFormatterStandardSchemaV1({
+  leafHook: (issue) => {
+    if (issue._tag === "MissingKey") return "This field is missing"
+    return issue._tag === "UnexpectedKey" ? "There is no such field" : SchemaIssue.defaultLeafHook(issue)
+  }
+})
 const LONGEST_TEXT = 200
 
 /** The first thing that is wrong. What the caller sent is not sent back, but for the name of a field, cut short. */

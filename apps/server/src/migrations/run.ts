@@ -1,15 +1,18 @@
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as PgConnection from "@effect/sql-pg/PgConnection"
 import * as Console from "effect/Console"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { fromTemplate, isMerchantId, type MerchantUrls, readMerchantUrls } from "../merchants/MerchantUrls.ts"
 import { exitCode, reportFailure } from "../process.ts"
 import { loadMigrations } from "./MigrationFile.ts"
-import { type MigrationProgress, type MigrationTarget, migrateAll } from "./Migrations.ts"
+import { grantRuntime, type MigrationProgress, type MigrationTarget, migrateAll } from "./Migrations.ts"
+import { serverError } from "./ServerError.ts"
 
 /** The command cannot do what it was asked; the message says what to do. */
 class MigrateRefused extends Schema.TaggedError<MigrateRefused>()("MigrateRefused", { problem: Schema.String }) {
@@ -34,11 +37,33 @@ const targets = (merchants: ReadonlyArray<string>, all: boolean) =>
     if (urls.length === 0) {
       return yield* new MigrateRefused({ problem: "No merchant is configured: set MERCHANT_<ID>_DATABASE_URL" })
     }
-    return urls.flatMap(
-      (it): ReadonlyArray<MigrationTarget> =>
-        it === undefined ? [] : [{ merchantId: it.merchantId, url: it.migrationUrl ?? it.runtimeUrl }]
-    )
+    return urls.filter((it) => it !== undefined)
   })
+
+const targetOf = ({ merchantId, migrationUrl, runtimeUrl }: MerchantUrls): MigrationTarget => ({
+  merchantId,
+  url: migrationUrl ?? runtimeUrl
+})
+
+/** Says whose database it is, and lets the login that serves it do so. Done again it changes nothing. */
+const makeReady = Effect.fnUntraced(function* (urls: MerchantUrls, sandbox: boolean) {
+  const { merchantId, url } = targetOf(urls)
+  yield* Effect.scoped(
+    Effect.flatMap(PgConnection.make({ url }), (connection) =>
+      connection.query("SELECT app.initialise_merchant($1::text, $2::boolean)", [merchantId, sandbox])
+    )
+  ).pipe(Effect.mapError((error) => new MigrateRefused({ problem: serverError(error).message })))
+  const login = decodeURIComponent(new URL(Redacted.value(urls.runtimeUrl)).username)
+  if (urls.migrationUrl !== undefined && login !== "") {
+    yield* Effect.mapError(
+      grantRuntime({ url, login }),
+      ({ message }) =>
+        new MigrateRefused({
+          problem: `${message}; as an administrator of the server run: GRANT credit_runtime TO "${login}"`
+        })
+    )
+  }
+})
 
 const lookup = (environment: ReturnType<typeof readMerchantUrls>, id: string): MerchantUrls | undefined =>
   isMerchantId(id) ? (environment.configured.get(id) ?? fromTemplate(environment, id)) : undefined
@@ -63,21 +88,40 @@ const migrate = Command.make(
       Flag.atMost(1000),
       Flag.withDescription("A merchant to migrate; repeatable")
     ),
-    allMerchants: Flag.Boolean("all-merchants").pipe(Flag.withDescription("Every merchant that the environment names"))
+    allMerchants: Flag.Boolean("all-merchants").pipe(
+      Flag.withDefault(false),
+      Flag.withDescription("Every merchant that the environment names")
+    ),
+    sandbox: Flag.Boolean("sandbox").pipe(
+      Flag.withDefault(false),
+      Flag.withDescription("Make a new merchant a sandbox, whose clock can be moved; for ever")
+    )
   },
-  Effect.fn(function* ({ allMerchants, merchant }) {
+  Effect.fn(function* ({ allMerchants, merchant, sandbox }) {
     const files = yield* loadMigrations()
-    const outcomes = yield* migrateAll(yield* targets(merchant, allMerchants), { files, onProgress: report })
-    for (const { merchantId, result } of outcomes) {
-      yield* Result.isSuccess(result)
-        ? Console.log(`${merchantId}: at version ${result.success.version}, ${result.success.applied.length} applied`)
-        : Console.error(`${merchantId}: ${result.failure.message}`)
+    const urls = yield* targets(merchant, allMerchants)
+    const outcomes = yield* migrateAll(urls.map(targetOf), { files, onProgress: report })
+    const failed: Array<string> = []
+    for (const [index, { merchantId, result }] of outcomes.entries()) {
+      const served = urls[index]
+      if (served === undefined) continue
+      const done = yield* Effect.fromResult(result).pipe(
+        Effect.tap(() => makeReady(served, sandbox)),
+        Effect.result
+      )
+      if (Result.isSuccess(done)) {
+        yield* Console.log(`${merchantId}: at version ${done.success.version}, ${done.success.applied.length} applied`)
+      } else {
+        failed.push(merchantId)
+        yield* Console.error(`${merchantId}: ${done.failure.message}`)
+      }
     }
-    const failed = outcomes.filter(({ result }) => Result.isFailure(result)).map(({ merchantId }) => merchantId)
     if (failed.length > 0) return yield* new MigrateRefused({ problem: `Not migrated: ${failed.join(", ")}` })
   })
 ).pipe(
-  Command.withDescription("Applies the migrations a merchant's database has not had yet."),
+  Command.withDescription(
+    "Applies the migrations a merchant's database has not had yet, and makes a new one the merchant's."
+  ),
   Command.withExamples([{ command: "npm run migrate -- --all-merchants", description: "Before a deploy" }])
 )
 

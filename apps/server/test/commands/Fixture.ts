@@ -3,11 +3,10 @@ import { type CommandIntent, type CommandType, commandPayloads } from "@credit/d
 import { type Command, fingerprint, transactionId } from "@credit/domain/decide"
 import { makeUuidV7 } from "@credit/domain/Uuid"
 import { ServiceUnavailable } from "@credit/rpc/Errors"
-import { addSampleCatalog } from "@credit/server/catalog/SampleCatalog"
 import type { EngineDatabase } from "@credit/server/commands/Runner"
 import { Worker, type WorkerOptions } from "@credit/server/commands/Worker"
-import * as PgConnection from "@effect/sql-pg/PgConnection"
 import * as PgPool from "@effect/sql-pg/PgPool"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Redacted from "effect/Redacted"
@@ -15,15 +14,20 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import { createMerchantDatabase } from "../../../../test/utils/Postgres.ts"
 import { openSession, type Session } from "../../../../test/utils/Session.ts"
-
-/** A field of an answer, by name; tests look, they do not decode. */
-export type Json = { readonly [field: string]: Json } & string & number & boolean & ReadonlyArray<Json>
+import { addSamples } from "../../../../test/utils/samples.ts"
 
 /** The exit of a command as a caller reads it: `value`, or `error` with its `_tag`. */
 export interface Answer {
-  readonly value?: Json
-  readonly error?: Json
+  readonly value?: object
+  readonly error?: object
 }
+
+/** What stands at a path in an answer. */
+export const at = (json: unknown, ...path: ReadonlyArray<string>): unknown =>
+  path.reduce<unknown>(
+    (inner, field) => (typeof inner === "object" && inner !== null ? Reflect.get(inner, field) : undefined),
+    json
+  )
 
 export interface RunOptions {
   readonly key?: string
@@ -57,9 +61,7 @@ export const makeFixture = async (adminUrl: string, options: { readonly sandbox?
   const scoped = <A, E>(effect: Effect.Effect<A, E, Scope.Scope>) =>
     Effect.runPromise(Effect.provideService(effect, Scope.Scope, scope))
   const owner = await openSession(database.ownerUrl)
-  await Effect.runPromise(
-    Effect.scoped(Effect.flatMap(PgConnection.make({ url: Redacted.make(database.ownerUrl) }), addSampleCatalog))
-  )
+  await addSamples(database)
 
   const makeWorker = async (overrides: Partial<WorkerOptions> = {}) => {
     const pool = await scoped(
@@ -77,7 +79,7 @@ export const makeFixture = async (adminUrl: string, options: { readonly sandbox?
     return new Worker({
       database: Effect.succeed(engineDatabase),
       newId: makeUuidV7(),
-      silence: "8 seconds",
+      silence: Duration.seconds(8),
       batchSize: 100,
       queueBound: 5000,
       batchesInFlight: 3,
@@ -160,19 +162,7 @@ const makeCommand = (
 }
 
 export const readAnswer = (json: string): Answer => {
-  const exit: { readonly value?: Json; readonly cause?: ReadonlyArray<{ readonly error: Json }> } = JSON.parse(json)
+  const exit: { readonly value?: object; readonly cause?: ReadonlyArray<{ readonly error: object }> } = JSON.parse(json)
   const error = exit.cause?.[0]?.error
   return { ...(exit.value === undefined ? {} : { value: exit.value }), ...(error === undefined ? {} : { error }) }
 }
-
-/** A purchase of a pack, settled a moment ago. */
-export const purchaseOf = (userId: string, externalRef: string, productCode: "pro" | "starter" = "pro") => ({
-  userId,
-  productCode,
-  settlementData: {
-    externalRef,
-    orderPlacedAt: "2026-01-15T10:00:00Z",
-    settledAt: "2026-01-15T10:00:05Z",
-    pricingSnapshot: { country: "US", currency: "USD", amount: productCode === "pro" ? "79.00" : "9.99" }
-  }
-})

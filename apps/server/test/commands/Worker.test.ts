@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest"
+import { purchaseOf } from "../../../../test/utils/samples.ts"
 import { faults } from "../../../../test/utils/verify.ts"
-import { type Fixture, makeFixture, purchaseOf } from "./Fixture.ts"
+import { at, type Fixture, makeFixture } from "./Fixture.ts"
 
 describe("The engine", () => {
   let fixture: Fixture
@@ -24,10 +25,10 @@ describe("The engine", () => {
       operationTypeCode: "llm_tokens",
       estimatedAmount: "100"
     })
-    expect(opened.value?.operation).toMatchObject({ status: "open", held: 57, capturedRate: "0.57" })
-    const operationId = opened.value?.operation?.operationId
+    expect(at(opened.value, "operation")).toMatchObject({ status: "open", held: 57, capturedRate: "0.57" })
+    const operationId = String(at(opened.value, "operation", "operationId"))
     const closed = await fixture.run("Operation.RecordAndClose", {
-      operationId: String(operationId),
+      operationId,
       resourceAmount: "120.5",
       completedAt
     })
@@ -50,10 +51,10 @@ describe("The engine", () => {
       )
     )
     const seen = new Set(
-      answers.map(({ value }) => JSON.stringify({ ...value, meta: { ...value?.meta, replayed: 0 } }))
+      answers.map(({ value }) => JSON.stringify({ ...value, meta: at(value, "meta", "transactionId") }))
     )
     expect(seen.size).toBe(1)
-    expect(answers.filter(({ value }) => value?.meta?.replayed === false)).toHaveLength(1)
+    expect(answers.filter(({ value }) => at(value, "meta", "replayed") === false)).toHaveLength(1)
     expect(await fixture.owner.query("SELECT count(*)::int AS n FROM lots WHERE user_id = 'bob'")).toEqual([{ n: 1 }])
   })
 
@@ -74,7 +75,7 @@ describe("The engine", () => {
       )
     )
     expect(answers.filter(({ value }) => value !== undefined)).toHaveLength(6)
-    expect(answers.filter(({ error }) => error?._tag === "InsufficientBalance")).toHaveLength(14)
+    expect(answers.filter(({ error }) => at(error, "_tag") === "InsufficientBalance")).toHaveLength(14)
     expect(await faults(fixture.owner)).toEqual([])
   })
 })

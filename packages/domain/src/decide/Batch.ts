@@ -3,7 +3,7 @@ import type { CommandIntent } from "../Command.ts"
 import type { EntryState } from "../LedgerEntry.ts"
 import type { LotState } from "../Lot.ts"
 import type { OperationState } from "../Operation.ts"
-import { timestampText } from "../Timestamp.ts"
+import { HOUR, timestampText } from "../Timestamp.ts"
 import type { NewId } from "../Uuid.ts"
 import type { Decision, RefusalEncoded, Sender } from "./Decision.ts"
 import { encodeExit, markReplayed } from "./Exit.ts"
@@ -239,5 +239,9 @@ const apply = (fold: Fold, decision: Decision): void => {
     fold.welcomed.add(welcomed)
     fold.newWelcomes.push({ userId: welcomed, lotId: lot.lotId })
   }
-  if (clockOffsetHours !== undefined) fold.clockOffsetHours = clockOffsetHours
+  if (clockOffsetHours !== undefined) {
+    const { state } = fold
+    fold.state = { ...state, clockOffsetHours, now: state.now + (clockOffsetHours - state.clockOffsetHours) * HOUR }
+    fold.clockOffsetHours = clockOffsetHours
+  }
 }

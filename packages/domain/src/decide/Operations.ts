@@ -104,7 +104,9 @@ export const operationRecordAndClose: Decider<"Operation.RecordAndClose"> = (sta
 
   const finalCost = cost(payload.resourceAmount, BigDecimal.fromStringUnsafe(operation.capturedRate))
   if (finalCost === undefined) return invalid("resourceAmount", "costs more than 2^53 − 1 credits", booking)
-  if (!withinBounds(booking.account.balance - finalCost)) {
+  // What is available is a total as well, and the lowest of all: it must stay within the bounds.
+  const heldByOthers = booking.account.held - (operation.status === "open" ? operation.held : 0)
+  if (!withinBounds(booking.account.balance - heldByOthers - finalCost)) {
     return invalid("resourceAmount", "the user's debt would exceed 2^53 − 1", booking)
   }
   return close(state, booking, payload, operation, finalCost)

@@ -1,7 +1,7 @@
 export { inOrderOfConsumption } from "./Allocation.ts"
 export { asOf, presentBalance } from "./Balance.ts"
 export { type Command, decideBatch, type Facts, type KeyRecord, type Result } from "./Batch.ts"
-export type { Answers, Sender } from "./Decision.ts"
+export type { Answers, RefusalEncoded, Sender } from "./Decision.ts"
 export { due } from "./Due.ts"
 export { encodeFailure } from "./Exit.ts"
 export { fingerprint, type KeyState, keyId, transactionId } from "./Idempotency.ts"

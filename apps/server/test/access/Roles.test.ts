@@ -1,0 +1,88 @@
+import { Kind, RequiredRole, type Role } from "@credit/rpc/Access"
+import { Api } from "@credit/rpc/Api"
+import { ContractInvalid, serveContract } from "@credit/server/http/Contract"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Rpc from "effect/rpc/Rpc"
+import * as RpcGroup from "effect/rpc/RpcGroup"
+import { afterAll, assert, beforeAll, describe, it } from "vitest"
+import { call, startTestService, type TestService, tokenFor } from "../utils/TestService.ts"
+
+const roles = ["user", "app", "admin", "operator"] as const satisfies ReadonlyArray<Role>
+
+describe("who may call what", () => {
+  let service: TestService
+  beforeAll(async () => {
+    service = await startTestService()
+  })
+  afterAll(() => service.close())
+
+  const tokenOf = (role: Role) => tokenFor(role === "user" ? { role, userId: "u1" } : { role })
+  const headersOf = (role: Role): Record<string, string> => (role === "operator" ? { "x-merchant-id": "acme" } : {})
+
+  for (const rpc of Api.requests.values()) {
+    for (const role of roles) {
+      const required = Context.getOrUndefined(rpc.annotations, RequiredRole) ?? "operator"
+      const allowed = roles.indexOf(role) >= roles.indexOf(required)
+      it(`${rpc._tag} is ${allowed ? "open" : "closed"} to ${role}`, async () => {
+        // An empty payload is no RPC's: who is let in is told so, and that alone.
+        const { error } = await call(service, rpc._tag, {}, { token: await tokenOf(role), headers: headersOf(role) })
+        if (allowed) assert.strictEqual(error?._tag, "InvalidRequest")
+        else assert.deepStrictEqual(error, { _tag: "Forbidden", requiredRole: required })
+      })
+    }
+  }
+
+  const ask = async (token: Promise<string>, merchant?: string, payload: unknown = { userId: "u1" }) =>
+    call(service, "GetUserBalance", payload, {
+      token: await token,
+      headers: merchant === undefined ? {} : { "x-merchant-id": merchant }
+    })
+
+  it("an operator names the merchant", async () => {
+    assert.deepStrictEqual((await ask(tokenFor({ role: "operator" }))).error?.field, "X-Merchant-Id")
+    assert.isDefined((await ask(tokenFor({ role: "operator" }), "other")).value)
+    assert.strictEqual((await ask(tokenFor({ role: "operator" }), "no-such")).error?._tag, "MerchantUnknown")
+  })
+
+  it("everybody else may name their own, and no other, whether there is one or not", async () => {
+    assert.isDefined((await ask(tokenFor({ role: "app" }), "acme")).value)
+    for (const merchant of ["other", "no-such"]) {
+      const { error } = await ask(tokenFor({ role: "admin" }), merchant)
+      assert.deepStrictEqual(error, { _tag: "Forbidden", requiredRole: "operator" })
+    }
+  })
+
+  it("a token for a merchant that is not served finds none", async () => {
+    assert.strictEqual((await ask(tokenFor({ role: "app", subject: "no-such" }))).error?._tag, "MerchantUnknown")
+  })
+
+  it("a user's token asks about that user alone", async () => {
+    const token = tokenFor({ role: "user", userId: "u1" })
+    assert.strictEqual((await ask(token)).value?.userId, "u1")
+    for (const payload of [{ userId: "u2" }, { userId: "U1" }, { userId: ["u1"] }, { userId: null }]) {
+      assert.deepStrictEqual((await ask(token, undefined, payload)).error, { _tag: "Forbidden", requiredRole: "app" })
+    }
+  })
+})
+
+describe("the contract", () => {
+  it("says of each RPC who may call it and whether it writes", async () => {
+    const served = await Effect.runPromise(serveContract(Api))
+    assert.strictEqual(served.size, Api.requests.size)
+  })
+
+  it("is not served when it does not", async () => {
+    const bare = Rpc.make("Bare")
+    const half = Rpc.make("Half").annotate(RequiredRole, "app")
+    const other = Rpc.make("Other").annotate(Kind, "query")
+    const failure = await Effect.runPromise(Effect.flip(serveContract(RpcGroup.make(bare, half, other))))
+    assert.instanceOf(failure, ContractInvalid)
+    assert.deepStrictEqual(failure.problems, [
+      "Bare does not say whether it is a command or a query",
+      "Bare does not say who may call it",
+      "Half does not say whether it is a command or a query",
+      "Other does not say who may call it"
+    ])
+  })
+})

@@ -1,0 +1,164 @@
+import * as fc from "fast-check"
+import { describe, expect, it } from "vitest"
+import { MAX_CREDITS } from "../../src/Credits.ts"
+import { timestampText } from "../../src/Timestamp.ts"
+import { expectReadable, operationOf } from "../support/Answers.ts"
+import { admin, command, grant, open, type WireIntent } from "../support/Commands.ts"
+import { forAll } from "../support/forAll.ts"
+import { Ledger, START } from "../support/Ledger.ts"
+
+/** Ends of every range, and odd but lawful texts, among random values: whatever decodes may come. */
+const visible = fc.integer({ min: 0x21, max: 0x7e }).map((code) => String.fromCharCode(code))
+const code = fc.oneof(
+  fc.constantFrom("starter", "launch", "welcome", "__proto__", "constructor", "\\\"'", "x".repeat(200)),
+  fc.string({ unit: visible, minLength: 1, maxLength: 20 })
+)
+const user = fc.constantFrom("ada", "rich", "__proto__", "toString", "a|b:c@d.e-f", "x".repeat(128))
+const note = fc.oneof(
+  fc.constantFrom("x", "\n", '"', "\u2028", "👍", "x".repeat(500)),
+  fc.string({ unit: "grapheme", minLength: 1, maxLength: 50 })
+)
+const decimal = (integers: number, scale: number) =>
+  fc.oneof(
+    fc.constantFrom("0", "1", `0.${"0".repeat(scale - 1)}1`, `${"9".repeat(integers)}.${"9".repeat(scale)}`, "1.0000"),
+    fc.bigInt({ min: 0n, max: 10n ** BigInt(integers) - 1n }).map((digits) => `${digits}`)
+  )
+const instant = fc.oneof(
+  fc.constantFrom(
+    "0001-01-01T00:00:00Z",
+    "9999-12-31T23:59:59.999999999Z",
+    "1970-01-01T00:00:00Z",
+    "2024-02-29T23:59:59+14:59",
+    timestampText(START),
+    timestampText(START + 300_001)
+  ),
+  fc.integer({ min: Date.parse("1000-01-01"), max: Date.parse("9999-12-31") }).map(timestampText)
+)
+const credits = fc.oneof(
+  fc.constantFrom(1, 100, MAX_CREDITS, MAX_CREDITS - 1),
+  fc.integer({ min: 1, max: MAX_CREDITS })
+)
+const days = fc.oneof(fc.constantFrom(1, 36_500), fc.integer({ min: 1, max: 36_500 }))
+const minutes = fc.oneof(fc.constantFrom(1, 525_600), fc.integer({ min: 1, max: 525_600 }))
+const operationType = fc.constantFrom("call", "tokens", "minutes", "huge", "free", "unheard-of", "__proto__")
+const country = fc.constantFrom("AM", "DE", "ZZ")
+const currency = fc.constantFrom("USD", "AMD", "XXX")
+const sometimes = <A>(value: fc.Arbitrary<A>) => fc.option(value, { nil: undefined, freq: 2 })
+
+/** Leaves fields without a value out, as JSON does. */
+const lean = <A extends object>(value: A): A => JSON.parse(JSON.stringify(value))
+
+const purchases = fc.record({
+  userId: user,
+  productCode: code,
+  settlementData: fc.record({
+    externalRef: code,
+    orderPlacedAt: instant,
+    settledAt: instant,
+    paymentMethod: sometimes(code),
+    pricingSnapshot: fc.record({
+      country,
+      currency,
+      amount: fc.oneof(fc.constantFrom("9.99", "29900"), decimal(12, 4)),
+      taxBreakdown: sometimes(
+        fc.record({
+          regime: fc.constant("vat"),
+          rate: sometimes(decimal(12, 4)),
+          net: decimal(12, 4),
+          tax: decimal(12, 4),
+          gross: decimal(12, 4)
+        })
+      )
+    })
+  })
+})
+
+const opens = fc.record({
+  userId: user,
+  operationTypeCode: operationType,
+  workflowId: sometimes(code),
+  estimatedAmount: sometimes(decimal(12, 6)),
+  timeoutMinutes: sometimes(minutes)
+})
+
+const grants = fc.oneof(
+  fc.record({ type: fc.constant("welcome" as const) }),
+  fc.record({ type: fc.constant("promo" as const), productCode: code }),
+  fc.record({ type: fc.constant("manual" as const), credits, accessPeriodDays: days, justification: note })
+)
+
+/** Any payload that decodes, naming one of these operations where it names one. */
+const anyIntent = (operationIds: ReadonlyArray<string>): fc.Arbitrary<WireIntent> => {
+  const operationId = fc.constantFrom(...operationIds, "00000000-0000-0000-0000-000000000000")
+  const of = <T extends string, P extends object>(type: T, payload: fc.Arbitrary<P>) =>
+    payload.map((value) => ({ type, payload: lean(value) }))
+  const closes = fc.record({
+    operationId,
+    resourceAmount: decimal(12, 6),
+    resourceUnit: sometimes(fc.constantFrom("REQUESTS", "UNITS", "__proto__")),
+    completedAt: instant,
+    workflowId: sometimes(code)
+  })
+  return fc.oneof(
+    of("Purchase.Settled", purchases),
+    of("Operation.Open", opens),
+    of("Operation.RecordAndClose", closes),
+    of("Operation.Cancel", fc.record({ operationId, reason: sometimes(note) })),
+    of("Operation.Extend", fc.record({ operationId, timeoutMinutes: minutes })),
+    of("Grant.Apply", fc.record({ userId: user, grant: grants })),
+    of("Sandbox.AdvanceClock", fc.record({ hours: fc.integer({ min: 1, max: 876_000 }) }))
+  )
+}
+
+/** A sandbox with a rich user and a poor one, each with operations of both kinds open. */
+const lived = () => {
+  const ledger = new Ledger({ sandbox: true })
+  ledger.run([grant("rich", MAX_CREDITS, 36_500), grant("ada", 3, 1)])
+  const operations = ["rich", "ada"].flatMap((userId) =>
+    [open(userId, { estimatedAmount: "1" }), open(userId, { operationTypeCode: "huge" })].map(
+      (it) => operationOf(ledger.send(it)).operationId
+    )
+  )
+  return { ledger, operations }
+}
+
+describe("whatever payload decodes", () => {
+  it("is decided, never thrown at: an answer the contract can read, and a ledger that keeps all its rules", () => {
+    const { operations } = lived()
+    const outcomes = new Set<string>()
+    const batches = fc.array(fc.array(anyIntent(operations), { minLength: 1, maxLength: 6 }), {
+      minLength: 1,
+      maxLength: 6
+    })
+    forAll(
+      [batches, fc.boolean()],
+      (intents, sandbox) => {
+        const { ledger } = lived()
+        ledger.settings = { ...ledger.settings, sandbox }
+        for (const batch of intents) {
+          const { answers } = ledger.run(batch.map((intent) => command(intent, { sender: admin })))
+          expect(answers).toHaveLength(batch.length)
+          for (const [index, answer] of answers.entries()) {
+            const type = batch[index]?.type
+            if (type !== undefined) expectReadable(type, answer)
+            outcomes.add(answer.outcome)
+          }
+        }
+      },
+      400
+    )
+    expect([...outcomes].sort()).toEqual([
+      "GrantUnavailable",
+      "InsufficientBalance",
+      "IntentConflict",
+      "InvalidRequest",
+      "NotASandbox",
+      "OperationClosed",
+      "OperationExpired",
+      "OperationNotFound",
+      "OperationUnavailable",
+      "ProductUnavailable",
+      "succeeded"
+    ])
+  })
+})
