@@ -51,7 +51,8 @@ export interface Fixture {
     payload: (typeof commandPayloads)[T]["Encoded"],
     options?: RunOptions
   ): Promise<Answer>
-  makeWorker(options?: Partial<WorkerOptions>): Promise<Worker>
+  /** A worker with connections of its own; `around` may stand between it and its database. */
+  makeWorker(options?: Partial<WorkerOptions>, around?: (database: EngineDatabase) => EngineDatabase): Promise<Worker>
   close(): Promise<void>
 }
 
@@ -63,7 +64,7 @@ export const makeFixture = async (adminUrl: string, options: { readonly sandbox?
   const owner = await openSession(database.ownerUrl)
   await addSamples(database)
 
-  const makeWorker = async (overrides: Partial<WorkerOptions> = {}) => {
+  const makeWorker: Fixture["makeWorker"] = async (overrides = {}, around = (it) => it) => {
     const pool = await scoped(
       PgPool.make({
         url: Redacted.make(database.runtimeUrl),
@@ -77,7 +78,7 @@ export const makeFixture = async (adminUrl: string, options: { readonly sandbox?
       discard: pool.invalidate
     }
     return new Worker({
-      database: Effect.succeed(engineDatabase),
+      database: Effect.succeed(around(engineDatabase)),
       newId: makeUuidV7(),
       silence: Duration.seconds(8),
       batchSize: 100,
