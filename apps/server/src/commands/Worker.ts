@@ -147,7 +147,9 @@ export class Worker {
     const maybeNew = new Set<string>()
     for (const command of commands) {
       const user = namedUser(command)
-      if (user !== undefined && !command.dryRun && !this.#known.has(user)) maybeNew.add(user)
+      // In the slow lane nothing is taken for granted: an account that is not there would be waited for without end.
+      const known = busy === "skip" && user !== undefined && this.#known.has(user)
+      if (user !== undefined && !command.dryRun && !known) maybeNew.add(user)
     }
     const fault = (cause: unknown) => {
       // The runner answers every failure; what escapes it is a bug, and still nobody may be left waiting.

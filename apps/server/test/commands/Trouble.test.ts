@@ -142,6 +142,16 @@ describe("In trouble the engine", () => {
     expect(await stateOf("no-database")).toBeUndefined()
   })
 
+  it("makes an account again that it knew and that is gone, as after a restore", async () => {
+    const worker = await fixture.makeWorker()
+    await fixture.runOn(worker, "Operation.Open", { userId: "restored", operationTypeCode: "api_call" })
+    await fixture.owner.query("ALTER TABLE accounts DISABLE TRIGGER USER")
+    await fixture.owner.query("DELETE FROM accounts WHERE user_id = 'restored'")
+    await fixture.owner.query("ALTER TABLE accounts ENABLE TRIGGER USER")
+    const answer = await fixture.runOn(worker, "Grant.Apply", manual("restored"), { role: "admin" })
+    expect(at(answer.value, "userBalance", "balance")).toBe(100)
+  })
+
   it("makes the month that the ledger lacks, and writes", async () => {
     const [month] = await fixture.owner.query("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM') AS name")
     const other = await makeFixture(inject("adminUrl"))
