@@ -6,8 +6,8 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { openSession, type Session } from "./Session.ts"
 
-export { openSession, type Refusal, type Session } from "./Session.ts"
-export { startTestServer, type TestServer } from "./TestServer.ts"
+export { blockedBy, openSession, type Refusal, type Session } from "./Session.ts"
+export { startTestServer, startThrowawayServer, type TestServer } from "./TestServer.ts"
 
 /** A merchant's database of its own, with the two logins a merchant has. */
 export interface MerchantDatabase {

@@ -51,6 +51,17 @@ export const openSession = async (url: string): Promise<Session> => {
   }
 }
 
+/** Resolves once one session waits for a lock that another holds; the observer asks the server until it does. */
+export const blockedBy = async (observer: Session, waiting: Session, holder: Session): Promise<void> => {
+  for (;;) {
+    const [row] = await observer.query("SELECT $2::integer = ANY (pg_blocking_pids($1::integer)) AS blocked", [
+      waiting.processId,
+      holder.processId
+    ])
+    if (row?.blocked === true) return
+  }
+}
+
 const refusalOf = (error: SqlError): Refusal => {
   const cause = error.reason.cause
   const property = (name: string): string | undefined => {

@@ -15,13 +15,18 @@ export interface TestServer {
   stop(): Promise<void>
 }
 
-/**
- * The server of `TEST_DATABASE_URL` (an administrator's URL), which is left running; else a throwaway PostgreSQL from
- * npm, up in about a second. It ends with this process, however that ends: a shell of its own waits on a pipe for it.
- */
+/** The server of `TEST_DATABASE_URL` (an administrator's URL), which is left running; else one of our own. */
 export const startTestServer = async (): Promise<TestServer> => {
   const given = process.env.TEST_DATABASE_URL
   if (given !== undefined && given !== "") return { adminUrl: given, stop: async () => {} }
+  return startThrowawayServer()
+}
+
+/**
+ * A throwaway PostgreSQL from npm, up in about a second. It ends with this process, however that ends: a shell of its
+ * own waits on a pipe for it.
+ */
+export const startThrowawayServer = async (): Promise<TestServer> => {
   const account = await serverAccount()
   const home = await mkdtemp(join(tmpdir(), "credit-test-"))
   try {
@@ -79,6 +84,8 @@ const runnableBinaries = async (home: string, account: Account | undefined): Pro
     // Either `npm ci --ignore-scripts` left the library links out, or a folder above is closed to the account.
     await run(process.execPath, ["scripts/hydrate-symlinks.js"], { cwd: packageDirectory })
     await cp(join(packageDirectory, "native"), join(home, "native"), { recursive: true, verbatimSymlinks: true })
+    // The keeper, which is of that account, removes it in the end.
+    if (account !== undefined) await run("chown", ["-R", `${account.uid}:${account.gid}`, join(home, "native")])
     const copied = join(home, "native", "bin")
     await runs(copied)
     return copied

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto"
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest"
 import {
+  blockedBy,
   createMerchantDatabase,
   type MerchantDatabase,
   openSession,
@@ -375,14 +376,3 @@ describe("two writers that take no lock", () => {
     }
   })
 })
-
-/** Resolves once one session waits for a lock that the other holds. */
-const blockedBy = async (observer: Session, waiting: Session, holder: Session) => {
-  for (;;) {
-    const [row] = await observer.query("SELECT $2::integer = ANY (pg_blocking_pids($1::integer)) AS blocked", [
-      waiting.processId,
-      holder.processId
-    ])
-    if (row?.blocked === true) return
-  }
-}

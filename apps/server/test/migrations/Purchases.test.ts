@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto"
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from "vitest"
 import {
+  blockedBy,
   createMerchantDatabase,
   type MerchantDatabase,
   openSession,
@@ -159,6 +160,22 @@ describe("receipt numbers", () => {
     } finally {
       await Promise.all(sessions.map((session) => session.close()))
     }
+  })
+
+  it("of an old year are refused, to be tried again, when another writer has just begun the new one", async () => {
+    await issue({ year, number: 1 })
+    const [one, two] = await Promise.all([openSession(database.runtimeUrl), openSession(database.runtimeUrl)])
+    await one.query("BEGIN")
+    await one.query(insert, [JSON.stringify([{ year: year + 1, number: 1 }])])
+    const waiting = two.refusal(insert, [JSON.stringify([{ year, number: 2 }])])
+    await blockedBy(runtime, two, one)
+    await one.query("COMMIT")
+    expect(await waiting).toMatchObject({
+      code: "CR001",
+      message: "a receipt number does not follow: another writer took it meanwhile"
+    })
+    await Promise.all([one.close(), two.close()])
+    expect(await counter()).toEqual({ year: year + 1, last: 1 })
   })
 
   it("are counted by the receipts alone: the counter never goes back, nor away", async () => {

@@ -56,7 +56,7 @@ describe("a debit (rule 4)", () => {
         if (expected.length > 1) split += 1
       }
     })
-    expect(split).toBeGreaterThan(20)
+    expect(split, "debits over several lots").toBeGreaterThan(0)
   })
 
   it("adds up to the cost of the work, and its entries tell the work", () => {

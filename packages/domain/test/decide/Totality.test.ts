@@ -43,43 +43,30 @@ const minutes = fc.oneof(fc.constantFrom(1, 525_600), fc.integer({ min: 1, max: 
 const operationType = fc.constantFrom("call", "tokens", "minutes", "huge", "free", "unheard-of", "__proto__")
 const country = fc.constantFrom("AM", "DE", "ZZ")
 const currency = fc.constantFrom("USD", "AMD", "XXX")
-const sometimes = <A>(value: fc.Arbitrary<A>) => fc.option(value, { nil: undefined, freq: 2 })
+const money = decimal(12, 4)
+const tax = fc.record(
+  { regime: fc.constantFrom("vat", "turnover"), rate: money, net: money, tax: money, gross: money },
+  { requiredKeys: ["regime", "net", "tax", "gross"] }
+)
+const price = fc.record(
+  { country, currency, amount: fc.oneof(fc.constantFrom("9.99", "29900"), money), taxBreakdown: tax },
+  { requiredKeys: ["country", "currency", "amount"] }
+)
+const settlement = fc.record(
+  { externalRef: code, orderPlacedAt: instant, settledAt: instant, paymentMethod: code, pricingSnapshot: price },
+  { requiredKeys: ["externalRef", "orderPlacedAt", "settledAt", "pricingSnapshot"] }
+)
 
-/** Leaves fields without a value out, as JSON does. */
-const lean = <A extends object>(value: A): A => JSON.parse(JSON.stringify(value))
-
-const purchases = fc.record({
-  userId: user,
-  productCode: code,
-  settlementData: fc.record({
-    externalRef: code,
-    orderPlacedAt: instant,
-    settledAt: instant,
-    paymentMethod: sometimes(code),
-    pricingSnapshot: fc.record({
-      country,
-      currency,
-      amount: fc.oneof(fc.constantFrom("9.99", "29900"), decimal(12, 4)),
-      taxBreakdown: sometimes(
-        fc.record({
-          regime: fc.constant("vat"),
-          rate: sometimes(decimal(12, 4)),
-          net: decimal(12, 4),
-          tax: decimal(12, 4),
-          gross: decimal(12, 4)
-        })
-      )
-    })
-  })
-})
-
-const opens = fc.record({
-  userId: user,
-  operationTypeCode: operationType,
-  workflowId: sometimes(code),
-  estimatedAmount: sometimes(decimal(12, 6)),
-  timeoutMinutes: sometimes(minutes)
-})
+const opens = fc.record(
+  {
+    userId: user,
+    operationTypeCode: operationType,
+    workflowId: code,
+    estimatedAmount: decimal(12, 6),
+    timeoutMinutes: minutes
+  },
+  { requiredKeys: ["userId", "operationTypeCode"] }
+)
 
 const grants = fc.oneof(
   fc.record({ type: fc.constant("welcome" as const) }),
@@ -90,20 +77,24 @@ const grants = fc.oneof(
 /** Any payload that decodes, naming one of these operations where it names one. */
 const anyIntent = (operationIds: ReadonlyArray<string>): fc.Arbitrary<WireIntent> => {
   const operationId = fc.constantFrom(...operationIds, "00000000-0000-0000-0000-000000000000")
-  const of = <T extends string, P extends object>(type: T, payload: fc.Arbitrary<P>) =>
-    payload.map((value) => ({ type, payload: lean(value) }))
-  const closes = fc.record({
-    operationId,
-    resourceAmount: decimal(12, 6),
-    resourceUnit: sometimes(fc.constantFrom("REQUESTS", "UNITS", "__proto__")),
-    completedAt: instant,
-    workflowId: sometimes(code)
-  })
+  const closes = fc.record(
+    {
+      operationId,
+      resourceAmount: decimal(12, 6),
+      resourceUnit: fc.constantFrom("REQUESTS", "UNITS", "__proto__"),
+      completedAt: instant,
+      workflowId: code
+    },
+    { requiredKeys: ["operationId", "resourceAmount", "completedAt"] }
+  )
+  const cancels = fc.record({ operationId, reason: note }, { requiredKeys: ["operationId"] })
+  const of = <const T extends string, P>(type: T, payload: fc.Arbitrary<P>) =>
+    payload.map((value) => ({ type, payload: value }))
   return fc.oneof(
-    of("Purchase.Settled", purchases),
+    of("Purchase.Settled", fc.record({ userId: user, productCode: code, settlementData: settlement })),
     of("Operation.Open", opens),
     of("Operation.RecordAndClose", closes),
-    of("Operation.Cancel", fc.record({ operationId, reason: sometimes(note) })),
+    of("Operation.Cancel", cancels),
     of("Operation.Extend", fc.record({ operationId, timeoutMinutes: minutes })),
     of("Grant.Apply", fc.record({ userId: user, grant: grants })),
     of("Sandbox.AdvanceClock", fc.record({ hours: fc.integer({ min: 1, max: 876_000 }) }))

@@ -1,4 +1,8 @@
 import * as fc from "fast-check"
+import { vi } from "vitest"
+
+// A property tries many values: on a busy machine that may take longer than the five seconds a test has otherwise.
+vi.setConfig({ testTimeout: 30_000 })
 
 /**
  * Asserts that something holds for all values, tried with `runs` random ones. A failure prints the smallest values that
@@ -7,7 +11,7 @@ import * as fc from "fast-check"
 export const forAll = <Values extends [unknown, ...Array<unknown>]>(
   arbitraries: { [K in keyof Values]: fc.Arbitrary<Values[K]> },
   holds: (...values: Values) => void,
-  runs = 100
+  runs = 50
 ): void =>
   fc.assert(
     fc.property(fc.tuple<Values>(...arbitraries), (values) => holds(...values)),
