@@ -90,7 +90,7 @@ export class Coalescer {
     this.underWay += 1
     const request = this.exchange.post(
       {
-        text: Array.from(members.values(), (member) => `${member.call.text}\n`).join(""),
+        text: Array.from(members.values(), (member) => member.call.text).join(""),
         contentType: "application/x-ndjson",
         ...(calls === 1 ? soleCall(members) : {})
       },

@@ -33,7 +33,7 @@ export interface RpcDefinition extends Rpc.Any {
 export type Requests<R extends RpcDefinition = RpcDefinition> = ReadonlyMap<string, R>
 
 /** The options of an RPC: every command, and nothing else, may fail with `IntentConflict`. */
-type OptionsOf<R> = [Extract<Rpc.Error<R>, IntentConflict>] extends [never] ? QueryOptions : CommandOptions
+type OptionsOf<R> = [Extract<Rpc.ErrorExit<R>, IntentConflict>] extends [never] ? QueryOptions : CommandOptions
 
 /** A method that takes and returns rich values: `BigDecimal`, `DateTime.Utc`, branded ids, error classes. */
 export type EffectMethod<R> =

@@ -78,7 +78,7 @@ class Answers {
   constructor(exchange: HttpExchange, call: WireCall) {
     this.origin = exchange.origin
     this.request = exchange.post(
-      { text: `${call.text}\n`, contentType: "application/x-ndjson", soleCall: call.id },
+      { text: call.text, contentType: "application/x-ndjson", soleCall: call.id },
       {
         answer: (answer) => {
           if (answer.requestId === call.id) this.take(answer)

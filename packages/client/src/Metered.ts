@@ -1,6 +1,7 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { CreditClientError } from "./CreditClientError.ts"
 
 /** The steps of metered work, whatever the values look like. */
 export interface Steps<Opened, Used, Closed, EO, EW, RW, EC> {
@@ -28,8 +29,13 @@ export const metered = <Opened, Used, Closed, EO, EW, RW, EC>(
       const opened = yield* restore(steps.open).pipe(
         Effect.onInterrupt(() =>
           Effect.matchEffect(steps.open, {
-            // Refused, or out of reach for so long: there is nothing that could be cancelled.
-            onFailure: () => Effect.void,
+            onFailure: (error) =>
+              error instanceof CreditClientError
+                ? Effect.logWarning(
+                    "Interrupted while opening: if an operation opened, it stays so until it expires",
+                    error
+                  )
+                : Effect.void, // Refused: there is none.
             onSuccess: (opened) => steps.cancel(opened, "interrupted")
           })
         )

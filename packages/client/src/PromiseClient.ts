@@ -3,14 +3,13 @@ import { Api } from "@credit/rpc"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 
-import * as Stream from "effect/Stream"
-import { type Calls, makeCalls } from "./Calls.ts"
-import { schemasOf } from "./Codec.ts"
-import { type Abortable, type ContractRpcs, type Methods, makeMethods } from "./Contract.ts"
+import { makeCalls } from "./Calls.ts"
+import type { Abortable, ContractRpcs, Methods } from "./Contract.ts"
 import { Door } from "./Door.ts"
 import { makeHttpTransport } from "./HttpTransport.ts"
-import { jsonEffect, jsonMethods, jsonStream } from "./JsonMethods.ts"
-import { type ClientOptions, type CommandOptions, httpOptions } from "./Options.ts"
+import { jsonMethods } from "./JsonMethods.ts"
+import { type ClientOptions, httpOptions } from "./Options.ts"
+import { promiseMethods } from "./PromiseMethods.ts"
 import { type Metered, type OperationOptions, withOperation } from "./WithOperation.ts"
 
 type PromiseMethods = Methods<ContractRpcs, "promise">
@@ -75,7 +74,7 @@ export const makeCreditClient = (options: ClientOptions): CreditPromiseClient =>
     await transport.close()
   }
   return {
-    ...promiseMethods(calls, door),
+    ...promiseMethods(Api.requests, calls, door),
     withOperation: (payload, work, given) =>
       door.pass(
         "withOperation",
@@ -86,35 +85,6 @@ export const makeCreditClient = (options: ClientOptions): CreditPromiseClient =>
     [Symbol.asyncDispose]: close
   }
 }
-
-const promiseMethods = (calls: Calls, door: Door): PromiseMethods =>
-  makeMethods<ContractRpcs, "promise">(Api.requests, (rpc) => {
-    const schemas = schemasOf(rpc)
-    if (schemas.streamed) {
-      const method = jsonStream(schemas, calls)
-      return (payload: unknown, options?: CommandOptions & Abortable) => {
-        door.refuseIfClosed(rpc._tag)
-        return Stream.toAsyncIterable(abortable(method(payload, options), options?.signal))
-      }
-    }
-    const method = jsonEffect(schemas, calls)
-    return (payload: unknown, options?: CommandOptions & Abortable) =>
-      door.pass(rpc._tag, method(payload, options), options?.signal)
-  })
-
-/** Ends a stream with the signal's reason once that is aborted. */
-const abortable = (stream: Stream.Stream<unknown, unknown>, signal: AbortSignal | undefined) =>
-  signal === undefined
-    ? stream
-    : Stream.interruptWhen(
-        stream,
-        Effect.callback<never, unknown>((resume) => {
-          const abort = () => resume(Effect.fail(signal.reason))
-          if (signal.aborted) return abort()
-          signal.addEventListener("abort", abort, { once: true })
-          return Effect.sync(() => signal.removeEventListener("abort", abort))
-        })
-      )
 
 /** The caller's work as an effect: interrupting it aborts its signal. */
 const promised = <O, A>(operation: O, work: (operation: O, signal: AbortSignal) => Promise<A>) =>

@@ -5,7 +5,7 @@ import type { ExitEncoded } from "effect/rpc/RpcMessage"
 export interface WireCall {
   /** Unique within a process. The answer names it. */
   readonly id: string
-  /** The call as Effect's RPC protocol writes it: one JSON object, without a line break. */
+  /** The call as Effect's RPC protocol writes it: one JSON object in a line, line break included. */
   readonly text: string
 }
 
@@ -31,7 +31,7 @@ export const writeCall = (call: {
 }): WireCall => {
   const id = `${calls++}`
   const { headers, parent, payload = null, tag } = call
-  return { id, text: JSON.stringify({ _tag: "Request", id, tag, payload, headers, ...parent }) }
+  return { id, text: `${JSON.stringify({ _tag: "Request", id, tag, payload, headers, ...parent })}\n` }
 }
 
 /** How a call ended, in wire form: a value, or a cause with the typed error in it. */

@@ -72,7 +72,10 @@ export const withOperation =
             Effect.asVoid,
             // What went wrong before is what the caller shall hear; the hold ends by itself when the operation expires.
             Effect.catch((error) =>
-              Effect.logWarning(`Operation ${operation.operationId} stays open until it expires: not cancelled`, error)
+              Effect.logWarning(
+                `Operation ${operation.operationId} could not be cancelled: if it is open, it stays so until it expires`,
+                error
+              )
             )
           )
       })

@@ -6,11 +6,13 @@ import { InsufficientBalance, OperationExpired } from "@credit/domain/Refusal"
 import { assert, describe, it } from "@effect/vitest"
 import * as BigDecimal from "effect/BigDecimal"
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import { FakeService, failure, type Reaction, type ReceivedCall, success } from "./support/FakeService.ts"
 import { optionsFor, quick, scenario } from "./support/run.ts"
 import { cancelled, closed, OPERATION_ID, opened } from "./support/Samples.ts"
@@ -33,7 +35,7 @@ const observed = (
       Effect.promise(() => FakeService.start(react)),
       (service) => Effect.promise(() => service.stop())
     )
-    const client = yield* Effect.provide(CreditClient, CreditClient.layer(optionsFor(service)))
+    const client = Context.get(yield* Layer.build(CreditClient.layer(optionsFor(service))), CreditClient)
     return { service, fiber: yield* Effect.forkChild(act(client)) }
   })
 

@@ -1,4 +1,4 @@
-import { once } from "node:events"
+import { EventEmitter, once } from "node:events"
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { AddressInfo, Socket } from "node:net"
 
@@ -48,6 +48,11 @@ interface Request {
   readonly headers: ReadonlyArray<readonly [string, string]>
 }
 
+export interface FakeOptions {
+  /** Refuses HTTP requests with several calls as a whole, without looking at the calls. */
+  readonly refuseSharedRequests?: boolean
+}
+
 /**
  * An HTTP server that speaks the wire protocol of `POST /rpc` as the service does, and misbehaves as it is told. `react`
  * says what becomes of each call.
@@ -64,12 +69,15 @@ export class FakeService {
   connections = 0
   private readonly server: Server
   private readonly sockets = new Set<Socket>()
+  private readonly arrivals = new EventEmitter()
   private readonly underWay = new Set<Promise<void>>()
   private readonly attempts = new Map<string, number>()
+  private readonly options: FakeOptions
   private readonly react: (call: ReceivedCall) => Reaction
 
-  private constructor(react: (call: ReceivedCall) => Reaction) {
+  private constructor(react: (call: ReceivedCall) => Reaction, options: FakeOptions) {
     this.react = react
+    this.options = options
     this.server = createServer((request, response) => {
       this.serve(request, response).catch((error: unknown) =>
         response.destroy(error instanceof Error ? error : undefined)
@@ -82,8 +90,8 @@ export class FakeService {
     })
   }
 
-  static async start(react: (call: ReceivedCall) => Reaction): Promise<FakeService> {
-    const service = new FakeService(react)
+  static async start(react: (call: ReceivedCall) => Reaction, options: FakeOptions = {}): Promise<FakeService> {
+    const service = new FakeService(react, options)
     service.server.listen(0, "127.0.0.1")
     await once(service.server, "listening")
     return service
@@ -110,6 +118,11 @@ export class FakeService {
   /** Closes every connection from this side, idle ones included. */
   dropConnections(): void {
     for (const socket of this.sockets) socket.destroy()
+  }
+
+  /** Waits until so many calls have come. */
+  async received(calls: number): Promise<void> {
+    while (this.calls.length < calls) await once(this.arrivals, "call")
   }
 
   /** Waits until every HTTP request is answered or given up. */
@@ -142,6 +155,10 @@ export class FakeService {
           .split("\n")
           .map((line) => JSON.parse(line))
       : [JSON.parse(text)]
+    if (requests.length > 1 && this.options.refuseSharedRequests === true) {
+      response.writeHead(400).end("[]")
+      return
+    }
     const answers = requests.map((call) => ({ call, reaction: this.react(this.receive(call)) }))
     const [only] = answers
     if (only !== undefined && answers.length === 1) return this.answerOne(only.call, only.reaction, lines, response)
@@ -153,6 +170,7 @@ export class FakeService {
           response.write(`${JSON.stringify({ _tag: "Exit", requestId: call.id, exit: reaction.exit })}\n`)
         }
         if (reaction.do === "reset") response.destroy()
+        if (reaction.do === "hang") await new Promise(() => {})
       })
     )
     response.end()
@@ -164,6 +182,7 @@ export class FakeService {
     this.attempts.set(identity, attempt)
     const call = { ...request, headers: Object.fromEntries(request.headers), attempt }
     this.calls.push(call)
+    this.arrivals.emit("call")
     return call
   }
 

@@ -1,7 +1,7 @@
 import { CreditClient, type CreditClientShape } from "@credit/client/CreditClient"
 import type { ClientOptions } from "@credit/client/Options"
 import * as Effect from "effect/Effect"
-import { FakeService, type Reaction, type ReceivedCall } from "./FakeService.ts"
+import { type FakeOptions, FakeService, type Reaction, type ReceivedCall } from "./FakeService.ts"
 
 /** A token that must turn up nowhere but in the `Authorization` of HTTP requests. */
 export const TOKEN = "canary-token-3f9c"
@@ -19,9 +19,10 @@ export const optionsFor = (service: FakeService): ClientOptions => ({
 export const scenario = async <A, E>(
   react: (call: ReceivedCall) => Reaction,
   act: (client: CreditClientShape, service: FakeService) => Effect.Effect<A, E>,
-  options?: Partial<ClientOptions>
+  options?: Partial<ClientOptions>,
+  fake?: FakeOptions
 ): Promise<{ readonly result: A; readonly service: FakeService }> => {
-  const service = await FakeService.start(react)
+  const service = await FakeService.start(react, fake)
   try {
     const result = await CreditClient.use((client) => act(client, service)).pipe(
       Effect.provide(CreditClient.layer({ ...optionsFor(service), ...options })),
