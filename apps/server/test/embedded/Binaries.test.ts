@@ -33,8 +33,10 @@ describe("PostgreSQL's binaries", { timeout: 60_000 }, () => {
   it("that lack the links npm's install script makes get them", async () => {
     const home = await preparedHome(port)
     const packageDirectory = packageWithoutLinks(freshDirectory())
-    const { message, url } = await hold({ home, packageDirectory }).said
+    const systemDirectory = join(freshDirectory(), "system")
+    const { message, url } = await hold({ home, packageDirectory, systemDirectory }).said
     expect(message).toBeUndefined()
+    expect(existsSync(systemDirectory)).toBe(false)
     expect(await query(url, "SELECT 1 AS one")).toEqual([{ one: 1 }])
     expect(existsSync(join(packageDirectory, "native", "lib", "libpq.so.5"))).toBe(true)
     expect(existsSync(join(home, "binaries"))).toBe(false)

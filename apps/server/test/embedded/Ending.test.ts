@@ -10,7 +10,8 @@ import {
   preparedHome,
   processesNaming,
   query,
-  removePreparedHome
+  removePreparedHome,
+  sleepingSession
 } from "./Holder.ts"
 
 const port = 25_480
@@ -34,14 +35,13 @@ describe("when the process that holds it ends, PostgreSQL ends too:", { timeout:
     })
   }
 
-  it("on Ctrl-C, which reaches every process of the terminal, not before its holder lets go", async () => {
+  it("on Ctrl-C, which reaches every process of the terminal, not before its holder has drained", async () => {
     const home = await preparedHome(port)
-    const holder = hold({ home })
-    const { url } = await holder.said
-    const [session] = await query(url, "SELECT pg_backend_pid() AS pid")
-    expect(session).toBeDefined()
+    const holder = hold({ home }, undefined, true)
+    await holder.said
     process.kill(-Number(holder.process.pid), "SIGINT")
     await holder.ended
+    expect(holder.log()).toContain("Drained")
     expect(holder.log()).toContain("The embedded PostgreSQL has ended")
     expect(holder.log()).not.toContain("ended by itself")
     expect(processesNaming(home)).toEqual([])
@@ -54,7 +54,7 @@ describe("when the process that holds it ends, PostgreSQL ends too:", { timeout:
     const open = query(url, "DO $$ BEGIN CREATE TABLE never (id int); PERFORM pg_sleep(60); END $$").catch(
       () => "cut off"
     )
-    await eventuallyBusy(url)
+    await sleepingSession(url)
     await holder.end("SIGTERM")
     expect(await open).toBe("cut off")
     expect(processesNaming(home)).toEqual([])
@@ -68,9 +68,7 @@ describe("when the process that holds it ends, PostgreSQL ends too:", { timeout:
     const { url } = await holder.said
     await query(url, "CREATE TABLE kept AS SELECT 42 AS answer")
     const stuck = query(url, "SELECT pg_sleep(600)").catch(() => "cut off")
-    await eventuallyBusy(url)
-    const [session] = await query(url, "SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
-    process.kill(Number(session?.pid), "SIGSTOP")
+    process.kill(await sleepingSession(url), "SIGSTOP")
     await holder.end("SIGTERM")
     expect(await stuck).toBe("cut off")
     expect(holder.log()).toContain("The embedded PostgreSQL has ended")
@@ -115,7 +113,7 @@ describe("when the process that holds it ends, PostgreSQL ends too:", { timeout:
     const holder = hold({ home, port })
     await eventually("initdb is at work", () => processesNaming(home).length > 0)
     await holder.end("SIGINT")
-    expect(processesNaming(home)).toEqual([])
+    await expectGone(home)
     expect(await hold({ home, port }).said).toMatchObject({ reused: false })
   })
 
@@ -124,7 +122,7 @@ describe("when the process that holds it ends, PostgreSQL ends too:", { timeout:
     let holder = hold({ home })
     const { url } = await holder.said
     await query(url, "CREATE TABLE kept (id int)")
-    for (let round = 1; round <= 5; round++) {
+    for (let round = 1; round <= 3; round++) {
       const { url } = await holder.said
       await query(url, `INSERT INTO kept VALUES (${round})`)
       // Both at once: the next start comes up while the killed one's server is ending.
@@ -137,10 +135,3 @@ describe("when the process that holds it ends, PostgreSQL ends too:", { timeout:
     }
   })
 })
-
-const eventuallyBusy = async (url: string) => {
-  while (true) {
-    const [row] = await query(url, "SELECT count(*)::int AS busy FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
-    if (row?.busy === 1) return
-  }
-}

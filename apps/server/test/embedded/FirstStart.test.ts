@@ -2,11 +2,11 @@ import { existsSync, readdirSync, statSync } from "node:fs"
 import { connect } from "node:net"
 import { networkInterfaces } from "node:os"
 import { join } from "node:path"
+import { EmbeddedPostgres } from "@credit/server/embedded/EmbeddedPostgres"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as References from "effect/References"
 import { afterEach, describe, expect, it } from "vitest"
-import { EmbeddedPostgres } from "../../src/embedded/EmbeddedPostgres.ts"
 import { cleanUp, eventually, expectGone, freshDirectory, hold, query } from "./Holder.ts"
 
 const port = 25_440

@@ -4,12 +4,12 @@ import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import type { EmbeddedPostgresOptions } from "@credit/server/embedded/EmbeddedPostgres"
+import { waitUntil } from "@credit/server/embedded/WallClock"
 import * as PgConnection from "@effect/sql-pg/PgConnection"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { expect } from "vitest"
-import type { EmbeddedPostgresOptions } from "../../src/embedded/EmbeddedPostgres.ts"
-import { waitUntil } from "../../src/embedded/WallClock.ts"
 
 /** What a process that holds an embedded PostgreSQL says once it has one, or why it has none. */
 export interface Said {
@@ -38,9 +38,10 @@ const script = fileURLToPath(new URL("./hold.main.ts", import.meta.url))
 
 const holders = new Set<Holder>()
 
-/** Starts a holder; with `uid`, as that account. */
-export const hold = (options: EmbeddedPostgresOptions, uid?: number): Holder => {
-  const child = spawn(process.execPath, ["--conditions=source", script, JSON.stringify(options)], {
+/** Starts a holder; with `uid`, as that account; with `drains`, one that uses PostgreSQL while it ends. */
+export const hold = (options: EmbeddedPostgresOptions, uid?: number, drains = false): Holder => {
+  const args = ["--conditions=source", script, JSON.stringify(options), ...(drains ? ["drains"] : [])]
+  const child = spawn(process.execPath, args, {
     cwd: "/",
     detached: true,
     stdio: ["ignore", "pipe", "pipe"],
@@ -158,10 +159,28 @@ export const processesNaming = (text: string): ReadonlyArray<number> =>
         : []
     })
 
+/** The shells that guard the server of these data. */
+export const guardsOf = (dataDirectory: string): ReadonlyArray<number> => {
+  const postgres = processesNaming(`postgres -D ${dataDirectory} -p`)
+  const servers = execFileSync("ps", ["-axww", "-o", "pid=,command="], { encoding: "utf8" })
+    .split("\n")
+    .filter((line) => !line.includes("/bin/sh"))
+    .map((line) => Number.parseInt(line, 10))
+  return postgres.filter((pid) => !servers.includes(pid))
+}
+
 /** Waits, for at most 15 seconds, until no process serves or guards the data any more. */
 export const expectGone = async (dataDirectory: string): Promise<void> => {
   const gone = Effect.sync(() => processesNaming(dataDirectory).length === 0)
   expect(await Effect.runPromise(waitUntil(gone, 15_000)), "no process is left").toBe(true)
+}
+
+/** Waits until a session sleeps, and says which process it is. */
+export const sleepingSession = async (url: string): Promise<number> => {
+  while (true) {
+    const [row] = await query(url, "SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
+    if (row !== undefined) return Number(row.pid)
+  }
 }
 
 export const eventually = async (what: string, condition: () => boolean): Promise<void> => {

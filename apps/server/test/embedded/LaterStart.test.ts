@@ -15,10 +15,10 @@ import {
 } from "./Holder.ts"
 
 const port = 25_500
-const helpers: Array<ChildProcess> = []
+const strangers: Array<ChildProcess> = []
 
 afterEach(async () => {
-  for (const helper of helpers.splice(0)) helper.kill("SIGKILL")
+  for (const stranger of strangers.splice(0)) stranger.kill("SIGKILL")
   await cleanUp()
 })
 afterAll(removePreparedHome)
@@ -31,7 +31,7 @@ const processOfOwner = (home: string, command: string): ChildProcess => {
   const { gid, uid } = statSync(join(home, "postgres"))
   const account = process.getuid?.() === 0 ? { uid, gid } : {}
   const child = spawn("/bin/sh", ["-c", command], { cwd: "/", stdio: ["ignore", "pipe", "ignore"], ...account })
-  helpers.push(child)
+  strangers.push(child)
   return child
 }
 
@@ -78,11 +78,15 @@ describe("a later start", { timeout: 60_000 }, () => {
     process.kill(postmaster(home), "SIGKILL")
     await eventually("the holder reports it", () => first.log().includes("ended by itself (status 137)"))
     // The first holder still runs: its home is free for another server all the same.
-    const second = await hold({ home }).said
-    expect(second).toMatchObject({ reused: false, url })
+    const second = hold({ home })
+    expect(await second.said).toMatchObject({ reused: false, url })
     expect(await query(url, "SELECT answer FROM kept")).toEqual([{ answer: 42 }])
+    // Nor does it count as a user of the new one.
+    await second.end("SIGTERM")
+    expect(second.log()).toContain("The embedded PostgreSQL has ended")
+    const third = await hold({ home }).said
     await first.end("SIGTERM")
-    expect(await query(url, "SELECT answer FROM kept")).toEqual([{ answer: 42 }])
+    expect(await query(third.url, "SELECT answer FROM kept")).toEqual([{ answer: 42 }])
   })
 
   it("recovers after everything was killed at once, as by a power cut", async () => {
