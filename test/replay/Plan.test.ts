@@ -21,10 +21,7 @@ const stepsOf = (all: Plan): ReadonlyArray<Step> => all.users.flatMap(({ steps }
 const property = (
   name: string,
   check: (trace: ReadonlyArray<TraceRequest>, given: { users: number; seed: number }) => void
-) =>
-  it(name, () => {
-    fc.assert(fc.property(traces, options, check))
-  })
+) => it(name, () => fc.assert(fc.property(traces, options, check)))
 
 describe("A plan", () => {
   property("is the same for the same trace, users and seed", (trace, given) => {

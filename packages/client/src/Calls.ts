@@ -137,16 +137,18 @@ const open = (transport: Transport, out: Outgoing): Effect.Effect<NextPart, Cred
   attempts(
     out,
     (timeoutMillis) =>
-      Effect.flatMap(transport.open(out.wire, timeoutMillis), (next) => Effect.map(next, (first) => ({ first, next }))),
+      Effect.flatMap(transport.open(out.wire), (answers) =>
+        Effect.map(answers.next(timeoutMillis), (first) => ({ first, answers }))
+      ),
     ({ first }) => (first._tag === "Exit" ? first.exit : undefined)
   ).pipe(
-    Effect.map(({ first, next }) => {
+    Effect.map(({ answers, first }) => {
       let unread: WireAnswer | undefined = first
+      const next = Effect.mapError(answers.next(out.timeoutMillis), (failure) => clientError(out, 1, failure))
       return Effect.suspend(() => {
-        if (unread === undefined) return Effect.mapError(next, (failure) => clientError(out, 1, failure))
         const part = unread
         unread = undefined
-        return Effect.succeed(part)
+        return part === undefined ? next : Effect.succeed(part)
       })
     })
   )

@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import { type CoalesceOptions, Coalescer } from "./Coalescer.ts"
 import { HttpExchange, type HttpOptions } from "./HttpExchange.ts"
 import { timeoutFailure } from "./HttpFailure.ts"
-import { type Transport, TransportFailure } from "./Transport.ts"
+import { type Answers, type Transport, TransportFailure } from "./Transport.ts"
 import type { WireAnswer, WireCall, WireExit } from "./Wire.ts"
 
 /** Parts of a streamed answer that may wait to be read before the connection is told to pause. */
@@ -23,11 +23,11 @@ export const makeHttpTransport = (
   const start = options.coalesce === undefined ? alone : new Coalescer(exchange, alone, options.coalesce).start
   return {
     send: (call, timeoutMillis) => send(exchange, start, call, timeoutMillis),
-    open: (call, timeoutMillis) =>
+    open: (call) =>
       Effect.acquireRelease(
-        Effect.sync(() => new Answers(exchange, call)),
+        Effect.sync(() => new HttpAnswers(exchange, call)),
         (answers) => Effect.sync(() => answers.close())
-      ).pipe(Effect.map((answers) => answers.next(timeoutMillis))),
+      ),
     close: () => exchange.close()
   }
 }
@@ -69,7 +69,7 @@ const send = (
   })
 
 /** The answers to one call, read one by one; the connection pauses while they are not. */
-class Answers {
+class HttpAnswers implements Answers {
   private readonly origin: string
   private readonly request: ReturnType<HttpExchange["post"]>
   private readonly waiting: Array<WireAnswer | TransportFailure> = []

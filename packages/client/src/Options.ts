@@ -3,7 +3,7 @@ import type * as Redacted from "effect/Redacted"
 import type { CoalesceOptions } from "./Coalescer.ts"
 import type { RetryOptions } from "./Retry.ts"
 
-/** How a client reaches the service, and how patient it is. */
+/** How a client reaches the service, and how patient it is. Durations are `"10 seconds"` and the like; a number is milliseconds. */
 export interface ClientOptions {
   /** `http://host:port`, with a path if the service is behind one. */
   readonly baseUrl: string | URL

@@ -41,15 +41,15 @@ export interface Transport {
    */
   readonly send: (call: WireCall, timeoutMillis: number) => Effect.Effect<WireExit, TransportFailure>
 
-  /**
-   * Sends a call whose answer is a stream and gives what waits for each next part of it; the last part is the exit.
-   * `timeoutMillis` bounds every such wait. The scope's end gives the call up.
-   */
-  readonly open: (
-    call: WireCall,
-    timeoutMillis: number
-  ) => Effect.Effect<Effect.Effect<WireAnswer, TransportFailure>, never, Scope.Scope>
+  /** Sends a call whose answer is a stream. The scope's end gives the call up. */
+  readonly open: (call: WireCall) => Effect.Effect<Answers, never, Scope.Scope>
 
   /** Ends every connection; calls under way fail as `closed`. */
   readonly close: () => Promise<void>
+}
+
+/** A streamed answer that is on its way. */
+export interface Answers {
+  /** Waits for the next part, `timeoutMillis` at most; the last part is the exit. */
+  readonly next: (timeoutMillis: number) => Effect.Effect<WireAnswer, TransportFailure>
 }

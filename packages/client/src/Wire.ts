@@ -1,3 +1,4 @@
+import { StringDecoder } from "node:string_decoder"
 import * as Predicate from "effect/Predicate"
 import type { ExitEncoded } from "effect/rpc/RpcMessage"
 
@@ -78,12 +79,12 @@ export const typedError = (exit: WireExit): unknown => {
  * neither.
  */
 export class AnswerReader {
-  private readonly decoder = new TextDecoder()
+  private readonly decoder = new StringDecoder("utf8")
   private text = ""
   private lines: boolean | undefined
 
   push(chunk: Uint8Array): ReadonlyArray<unknown> {
-    this.text += this.decoder.decode(chunk, { stream: true })
+    this.text += this.decoder.write(chunk)
     this.lines ??= this.text.trimStart() === "" ? undefined : !this.text.trimStart().startsWith("[")
     if (this.lines !== true) return []
     const end = this.text.lastIndexOf("\n")
@@ -94,7 +95,7 @@ export class AnswerReader {
   }
 
   end(): ReadonlyArray<unknown> {
-    const rest = this.text + this.decoder.decode()
+    const rest = this.text + this.decoder.end()
     this.text = ""
     if (this.lines === true) return parseLines(rest)
     if (rest.trim() === "") return []

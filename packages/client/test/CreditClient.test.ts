@@ -9,6 +9,7 @@ import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
 import { FakeService, failure, success } from "./support/FakeService.ts"
 import { scenario, TOKEN } from "./support/run.ts"
@@ -110,18 +111,19 @@ describe("A call", () => {
 
   it("that is interrupted ends its HTTP request", async () => {
     const { promise: arrived, resolve } = Promise.withResolvers<void>()
-    const service = await FakeService.start(() => {
-      resolve()
-      return { do: "hang" }
-    })
-    await Effect.gen(function* () {
-      const client = yield* CreditClient
-      const fiber = yield* Effect.forkChild(client.getUserBalance({ userId }))
-      yield* Effect.promise(() => arrived)
-      fiber.interruptUnsafe()
-    }).pipe(Effect.provide(CreditClient.layer({ baseUrl: service.url, token: TOKEN })), Effect.runPromise)
-    await service.idle()
-    await service.stop()
+    const { service } = await scenario(
+      () => {
+        resolve()
+        return { do: "hang" }
+      },
+      (client, service) =>
+        Effect.gen(function* () {
+          const fiber = yield* Effect.forkChild(client.getUserBalance({ userId }))
+          yield* Effect.promise(() => arrived)
+          yield* Fiber.interrupt(fiber)
+          yield* Effect.promise(() => service.idle())
+        })
+    )
     assert.strictEqual(service.abandoned, 1)
   })
 })
@@ -166,11 +168,12 @@ describe("A typed error", () => {
     assert.lengthOf(patient.service.calls, 3)
   })
 
-  it("that passes is the outcome when it does not pass in time", async () => {
+  it("that passes is the outcome when it does not pass in time, also if the last attempt gets no answer", async () => {
     const { result, service } = await scenario(
-      () => failure({ _tag: "RequestInProgress", retryAfterSeconds: 0, meta }),
+      ({ attempt }) =>
+        attempt < 3 ? failure({ _tag: "RequestInProgress", retryAfterSeconds: 0, meta }) : { do: "hang" },
       (client) => Effect.flip(client.operation.open(open)),
-      { retry: { total: 40, firstDelay: 5 } }
+      { retry: { total: 200, firstDelay: 1 } }
     )
     assert.instanceOf(result, RequestInProgress)
     assert.isAbove(service.calls.length, 1)

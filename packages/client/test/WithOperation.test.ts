@@ -93,24 +93,24 @@ describe("Work that succeeds", () => {
     for (const call of service.calls) assert.strictEqual(call.headers["idempotency-key"], "job-5")
   })
 
-  it("is charged although the caller is interrupted while the close is on its way", () =>
+  it("is charged although the caller is interrupted while the close is on its way, and has to be sent again", () =>
     Effect.gen(function* () {
       const arrived = Promise.withResolvers<void>()
-      const release = Promise.withResolvers<void>()
+      const lose = Promise.withResolvers<void>()
       const { fiber, service } = yield* observed(
         (call) => {
-          if (call.tag !== "Operation.RecordAndClose") return healthy(call)
+          if (call.tag !== "Operation.RecordAndClose" || call.attempt > 1) return healthy(call)
           arrived.resolve()
-          return { do: "wait", until: release.promise, exit: { _tag: "Success", value: closed } }
+          return { do: "wait", until: lose.promise }
         },
         (client) => client.withOperation(open, () => Effect.succeed(used))
       )
       yield* Effect.promise(() => arrived.promise)
       fiber.interruptUnsafe()
-      release.resolve()
+      lose.resolve()
       yield* Fiber.await(fiber)
-      assert.deepStrictEqual(tags(service), ["Operation.Open", "Operation.RecordAndClose"])
-      assert.strictEqual(service.abandoned, 0)
+      assert.deepStrictEqual(tags(service), ["Operation.Open", "Operation.RecordAndClose", "Operation.RecordAndClose"])
+      assert.lengthOf(service.keysOf("Operation.RecordAndClose"), 1)
     }).pipe(Effect.scoped, Effect.runPromise))
 })
 

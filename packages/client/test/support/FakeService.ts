@@ -24,8 +24,8 @@ export type Reaction =
   | { readonly do: "reset" }
   /** No answer. */
   | { readonly do: "hang" }
-  /** An answer when `until` resolves. */
-  | { readonly do: "wait"; readonly until: Promise<unknown>; readonly exit: unknown }
+  /** An answer when `until` resolves; without an exit, the connection is gone then. */
+  | { readonly do: "wait"; readonly until: Promise<unknown>; readonly exit?: unknown }
   /** The messages of a streamed answer, as lines. */
   | {
       readonly do: "stream"
@@ -198,7 +198,8 @@ export class FakeService {
         return
       case "wait":
         await reaction.until
-        response.writeHead(200, type).end(body(reaction.exit))
+        if (reaction.exit === undefined) response.destroy()
+        else response.writeHead(200, type).end(body(reaction.exit))
         return
       case "http":
         response.writeHead(reaction.status, reaction.headers).end(reaction.body ?? "")
