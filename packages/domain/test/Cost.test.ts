@@ -1,7 +1,7 @@
+import { cost } from "@credit/domain/Cost"
 import * as BigDecimal from "effect/BigDecimal"
 import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { cost } from "../src/Cost.ts"
 import { forAll } from "./support/forAll.ts"
 
 const costOf = (amount: string, rate: string) =>

@@ -1,7 +1,7 @@
+import { Credits, MAX_CREDITS, PositiveCredits, withinBounds } from "@credit/domain/Credits"
 import * as Schema from "effect/Schema"
 import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { Credits, MAX_CREDITS, PositiveCredits, withinBounds } from "../src/Credits.ts"
 import { forAll } from "./support/forAll.ts"
 
 const fromJson = <S extends Schema.ConstraintDecoder<unknown>>(schema: S) => {

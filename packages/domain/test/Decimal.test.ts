@@ -1,8 +1,8 @@
+import { canonicalDecimal, Money, Rate, ResourceAmount } from "@credit/domain/Decimal"
 import * as BigDecimal from "effect/BigDecimal"
 import * as Schema from "effect/Schema"
 import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { canonicalDecimal, Money, Rate, ResourceAmount } from "../src/Decimal.ts"
 import { forAll } from "./support/forAll.ts"
 
 const accepts = (schema: typeof Money, input: unknown) => Schema.is(Schema.toEncoded(schema))(input)

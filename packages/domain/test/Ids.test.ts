@@ -1,7 +1,7 @@
+import { Code, Country, Currency, LotId, MerchantId, OperationId, text, UserId } from "@credit/domain/Ids"
 import * as Schema from "effect/Schema"
 import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { Code, Country, Currency, LotId, MerchantId, OperationId, text, UserId } from "../src/Ids.ts"
 import { forAll } from "./support/forAll.ts"
 
 const is = {

@@ -1,8 +1,8 @@
+import { Timestamp, timestampText } from "@credit/domain/Timestamp"
 import * as DateTime from "effect/DateTime"
 import * as Schema from "effect/Schema"
 import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { Timestamp, timestampText } from "../src/Timestamp.ts"
 import { forAll } from "./support/forAll.ts"
 
 const decode = Schema.decodeUnknownSync(Timestamp)

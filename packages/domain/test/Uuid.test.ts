@@ -1,6 +1,6 @@
+import { makeUuidV7, uuidV5 } from "@credit/domain/Uuid"
 import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { makeUuidV7, uuidV5 } from "../src/Uuid.ts"
 import { forAll } from "./support/forAll.ts"
 
 const timeOf = (id: string): number => Number.parseInt(id.replaceAll("-", "").slice(0, 12), 16)

@@ -1,6 +1,6 @@
+import { MAX_CREDITS } from "@credit/domain/Credits"
+import { DAY } from "@credit/domain/Timestamp"
 import { describe, expect, it } from "vitest"
-import { MAX_CREDITS } from "../../src/Credits.ts"
-import { DAY } from "../../src/Timestamp.ts"
 import { balanceOf, operationOf } from "../support/Answers.ts"
 import { close, grant, open, promo, purchase, welcome } from "../support/Commands.ts"
 import { Ledger } from "../support/Ledger.ts"

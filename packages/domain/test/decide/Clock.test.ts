@@ -1,5 +1,5 @@
+import { HOUR, MINUTE, timestampText } from "@credit/domain/Timestamp"
 import { describe, expect, it } from "vitest"
-import { HOUR, MINUTE, timestampText } from "../../src/Timestamp.ts"
 import { lotOf, operationOf } from "../support/Answers.ts"
 import { advanceClock, close, grant, open, purchase } from "../support/Commands.ts"
 import { forAll } from "../support/forAll.ts"

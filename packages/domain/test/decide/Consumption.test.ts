@@ -1,8 +1,10 @@
+import { allocate, inOrderOfConsumption } from "@credit/domain/decide/Allocation"
+import type { EntryState } from "@credit/domain/LedgerEntry"
+import type { LotState } from "@credit/domain/Lot"
+import type { ConsumptionOrder } from "@credit/domain/Merchant"
+import { HOUR } from "@credit/domain/Timestamp"
+import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import type { EntryState } from "../../src/LedgerEntry.ts"
-import type { LotState } from "../../src/Lot.ts"
-import type { ConsumptionOrder } from "../../src/Merchant.ts"
-import { HOUR } from "../../src/Timestamp.ts"
 import { entriesOf, lotOf, operationOf } from "../support/Answers.ts"
 import { close, extend, grant, open } from "../support/Commands.ts"
 import { forAll } from "../support/forAll.ts"
@@ -27,6 +29,63 @@ const debits = (entries: ReadonlyArray<EntryState>): ReadonlyArray<ReadonlyArray
     (entry) => entry.operationId
   ).values()
 ]
+
+/** A few lots in any order, with many equal instants among them, some of them due. */
+const lots = fc
+  .array(
+    fc.record({
+      issuedAt: fc.nat({ max: 3 }),
+      expiresAt: fc.integer({ min: 4, max: 8 }),
+      remaining: fc.nat({ max: 9 })
+    }),
+    {
+      maxLength: 8
+    }
+  )
+  .chain((made) =>
+    fc.shuffledSubarray(
+      made.map(
+        (lot, index): LotState => ({
+          ...lot,
+          lotId: `lot-${index}`,
+          userId: "ada",
+          source: "manual",
+          productCode: null,
+          externalRef: null,
+          credits: 9
+        })
+      ),
+      { minLength: made.length }
+    )
+  )
+const order = fc.constantFrom<ConsumptionOrder>("oldest_first", "expiring_first")
+
+describe("the order of consumption (rule 4)", () => {
+  it("is: what is due, by expiry; then by the merchant's setting; equals by age, then by id", () => {
+    forAll(
+      [lots, order, fc.integer({ min: 3, max: 9 })],
+      (some, setting, now) => {
+        expect(inOrderOfConsumption(some, setting, now)).toEqual(inOrder(some, setting, now))
+      },
+      500
+    )
+  })
+
+  it("decides nothing but who gives: what all lots give and what is uncovered make up the amount", () => {
+    forAll([lots, fc.integer({ min: 1, max: 60 })], (some, amount) => {
+      const { portions, uncovered } = allocate(some, amount)
+      const given = portions.reduce((total, portion) => total + portion.amount, 0)
+      expect(given).toBe(
+        Math.min(
+          amount,
+          some.reduce((total, lot) => total + lot.remaining, 0)
+        )
+      )
+      expect(given + uncovered).toBe(amount)
+      expect(portions.every((portion) => portion.amount > 0 && portion.amount <= portion.lot.remaining)).toBe(true)
+    })
+  })
+})
 
 describe("a debit (rule 4)", () => {
   it("takes from the lots in order, all of one before the next, one entry each; debt is what is left", () => {

@@ -1,5 +1,5 @@
+import { DAY } from "@credit/domain/Timestamp"
 import { describe, expect, it } from "vitest"
-import { DAY } from "../../src/Timestamp.ts"
 import { balanceOf, lotOf } from "../support/Answers.ts"
 import { products } from "../support/Catalog.ts"
 import { grant, promo, welcome } from "../support/Commands.ts"

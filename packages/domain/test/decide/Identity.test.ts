@@ -1,5 +1,5 @@
+import { DAY } from "@credit/domain/Timestamp"
 import { describe, expect, it } from "vitest"
-import { DAY } from "../../src/Timestamp.ts"
 import { type Answer, balanceOf, entriesOf, lotOf, operationOf, receiptOf } from "../support/Answers.ts"
 import { close, grant, open, purchase, type SaleOptions, welcome } from "../support/Commands.ts"
 import { forAll } from "../support/forAll.ts"

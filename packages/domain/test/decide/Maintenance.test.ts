@@ -1,5 +1,5 @@
+import { DAY } from "@credit/domain/Timestamp"
 import { describe, expect, it } from "vitest"
-import { DAY } from "../../src/Timestamp.ts"
 import { advanceClock, close, grant, open, purchase, welcome } from "../support/Commands.ts"
 import { Ledger, START } from "../support/Ledger.ts"
 

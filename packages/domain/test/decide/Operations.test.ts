@@ -1,6 +1,8 @@
+import { cost } from "@credit/domain/Cost"
+import { HOUR, MINUTE } from "@credit/domain/Timestamp"
+import * as BigDecimal from "effect/BigDecimal"
 import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { HOUR, MINUTE } from "../../src/Timestamp.ts"
 import { type Answer, balanceOf, entriesOf, operationOf } from "../support/Answers.ts"
 import { cancel, close, extend, grant, open } from "../support/Commands.ts"
 import { forAll } from "../support/forAll.ts"
@@ -287,6 +289,17 @@ describe("extending", () => {
     const { ledger, operation } = opened()
     ledger.advance(30 * MINUTE)
     expect(ledger.send(extend(operation, 60)).outcome).toBe("OperationExpired")
+  })
+})
+
+it("an operation holds the cost of its estimate and is charged the cost of its work (rule 6), in any life", () => {
+  const costOf = (amount: string, rate: string) =>
+    cost(BigDecimal.fromStringUnsafe(amount), BigDecimal.fromStringUnsafe(rate))
+  forAll([walk({ clock: "any" })], (life) => {
+    for (const it of play(life).operations.values()) {
+      expect(it.held).toBe(it.estimatedAmount === null ? 0 : costOf(it.estimatedAmount, it.capturedRate))
+      if (it.resourceAmount !== null) expect(it.finalCost).toBe(costOf(it.resourceAmount, it.capturedRate))
+    }
   })
 })
 

@@ -1,6 +1,6 @@
+import type { ProductState } from "@credit/domain/Product"
+import { DAY } from "@credit/domain/Timestamp"
 import { describe, expect, it } from "vitest"
-import type { ProductState } from "../../src/Product.ts"
-import { DAY } from "../../src/Timestamp.ts"
 import { balanceOf, lotOf } from "../support/Answers.ts"
 import { products } from "../support/Catalog.ts"
 import { purchase, type SaleOptions } from "../support/Commands.ts"

@@ -1,6 +1,6 @@
+import { receiptNumber } from "@credit/domain/Receipt"
+import { DAY, MINUTE, timestampText } from "@credit/domain/Timestamp"
 import { describe, expect, it } from "vitest"
-import { receiptNumber } from "../../src/Receipt.ts"
-import { DAY, MINUTE, timestampText } from "../../src/Timestamp.ts"
 import { lotOf, receiptOf } from "../support/Answers.ts"
 import { command, grant, purchase } from "../support/Commands.ts"
 import { forAll } from "../support/forAll.ts"

@@ -1,14 +1,14 @@
+import type { CommandType } from "@credit/domain/Command"
+import type { Result } from "@credit/domain/decide/Batch"
+import { LedgerEntry } from "@credit/domain/LedgerEntry"
+import { Lot } from "@credit/domain/Lot"
+import { Meta } from "@credit/domain/Meta"
+import { Operation } from "@credit/domain/Operation"
+import { Receipt } from "@credit/domain/Receipt"
+import * as Refusal from "@credit/domain/Refusal"
+import { UserBalance } from "@credit/domain/UserBalance"
 import * as Schema from "effect/Schema"
 import { expect } from "vitest"
-import type { CommandType } from "../../src/Command.ts"
-import type { Result } from "../../src/decide/Batch.ts"
-import { LedgerEntry } from "../../src/LedgerEntry.ts"
-import { Lot } from "../../src/Lot.ts"
-import { Meta } from "../../src/Meta.ts"
-import { Operation } from "../../src/Operation.ts"
-import { Receipt } from "../../src/Receipt.ts"
-import * as Refusal from "../../src/Refusal.ts"
-import { UserBalance } from "../../src/UserBalance.ts"
 
 /** What each command answers, as the contract has it. */
 const successes = {

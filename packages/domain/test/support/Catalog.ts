@@ -1,5 +1,5 @@
-import type { SettingsState } from "../../src/Merchant.ts"
-import type { OperationTypeState, ProductState } from "../../src/Product.ts"
+import type { SettingsState } from "@credit/domain/Merchant"
+import type { OperationTypeState, ProductState } from "@credit/domain/Product"
 import { MERCHANT } from "./Commands.ts"
 
 /** Days are few and timeouts long, so that holds outlive lots within a short test. */

@@ -1,8 +1,8 @@
+import { commandPayloads } from "@credit/domain/Command"
+import type { Command } from "@credit/domain/decide/Batch"
+import type { Sender } from "@credit/domain/decide/Decision"
+import { fingerprint, transactionId } from "@credit/domain/decide/Idempotency"
 import * as Schema from "effect/Schema"
-import { commandPayloads } from "../../src/Command.ts"
-import type { Command } from "../../src/decide/Batch.ts"
-import type { Sender } from "../../src/decide/Decision.ts"
-import { fingerprint, transactionId } from "../../src/decide/Idempotency.ts"
 
 export const MERCHANT = "demo"
 

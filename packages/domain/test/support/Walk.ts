@@ -1,7 +1,7 @@
+import type { Command } from "@credit/domain/decide/Batch"
+import type { ConsumptionOrder } from "@credit/domain/Merchant"
+import { DAY, HOUR, MINUTE, timestampText } from "@credit/domain/Timestamp"
 import * as fc from "fast-check"
-import type { Command } from "../../src/decide/Batch.ts"
-import type { ConsumptionOrder } from "../../src/Merchant.ts"
-import { DAY, HOUR, MINUTE, timestampText } from "../../src/Timestamp.ts"
 import type { Answer } from "./Answers.ts"
 import {
   type CommandOptions,

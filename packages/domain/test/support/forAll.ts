@@ -1,8 +1,4 @@
 import * as fc from "fast-check"
-import { vi } from "vitest"
-
-// A property tries many values: on a busy machine that may take longer than the five seconds a test has otherwise.
-vi.setConfig({ testTimeout: 30_000 })
 
 /**
  * Asserts that something holds for all values, tried with `runs` random ones. A failure prints the smallest values that
