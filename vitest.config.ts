@@ -9,7 +9,7 @@ const conditions = ["source", "node", "import", "module", "default"]
 
 export default defineConfig({
   test: {
-    projects: projects.map(({ folder, name, postgres }) => ({
+    projects: projects.map(({ folder, isolate, name, postgres }) => ({
       resolve: { conditions },
       ssr: { resolve: { conditions } },
       test: {
@@ -17,6 +17,7 @@ export default defineConfig({
         root,
         include: [`${folder}/**/*.test.ts`],
         environment: "node",
+        isolate,
         // Races run as races and crashes as crashes; nothing here may need longer on a loaded machine.
         testTimeout: 60_000,
         hookTimeout: 120_000,
