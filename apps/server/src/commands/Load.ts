@@ -49,12 +49,17 @@ SELECT json_build_object(
     FROM json_to_recordset($6::json) AS k (type text, key text)
     JOIN public.idempotency_tracking AS i ON i.command_type = k.type AND i.idempotency_key = k.key`)},
   'accounts', ${jsonRows(`SELECT ${ACCOUNT_COLUMNS} FROM who JOIN public.accounts AS a ON a.user_id = who.user_id`)},
-  'lots', ${jsonRows(`SELECT ${LOT_COLUMNS} FROM who JOIN public.lots AS l ON l.user_id = who.user_id AND l.active`)},
-  'open', ${jsonRows(`
-    SELECT ${OPERATION_COLUMNS} FROM who
-    JOIN public.operations AS o ON o.user_id = who.user_id AND o.status = 'open'`)},
-  'named', ${jsonRows(`
-    SELECT ${OPERATION_COLUMNS} FROM public.operations AS o WHERE o.operation_id = ANY (ARRAY ${idElements("$2")})`)},
+  'lots', ${jsonRows(
+    perUser(`
+    SELECT ${LOT_COLUMNS} FROM public.lots AS l WHERE l.user_id = who.user_id AND l.active`)
+  )},
+  'open', ${jsonRows(
+    perUser(`
+    SELECT ${OPERATION_COLUMNS} FROM public.operations AS o WHERE o.user_id = who.user_id AND o.status = 'open'`)
+  )},
+  'ended', ${jsonRows(`
+    SELECT ${OPERATION_COLUMNS} FROM public.operations AS o
+    WHERE o.operation_id = ANY (ARRAY ${idElements("$2")}) AND o.status <> 'open'`)},
   'purchases', ${jsonRows(`
     SELECT p.external_ref AS "externalRef", p.user_id AS "userId", p.product_code AS "productCode", p.country,
       p.currency, trim_scale(p.amount)::text AS amount,
@@ -83,6 +88,14 @@ SELECT json_build_object(
   ),
   'receiptCounter', (SELECT json_build_object('year', c.year, 'lastNumber', c.last_number) FROM public.receipt_counter AS c)
 )::text AS loaded`
+
+/**
+ * Runs a query for each user of `who`. As a join it could be planned the other way round, through everything that is open
+ * or active of all users; the fence (`OFFSET 0`) keeps it a lookup per user, whatever the statistics say.
+ */
+function perUser(query: string): string {
+  return `SELECT y.* FROM who CROSS JOIN LATERAL (${query} OFFSET 0) AS y`
+}
 
 function productsWhere(condition: string): string {
   return `
@@ -140,7 +153,8 @@ interface Loaded {
   readonly accounts: ReadonlyArray<Omit<AccountState, "lots" | "operations">>
   readonly lots: ReadonlyArray<LotState>
   readonly open: ReadonlyArray<OperationState>
-  readonly named: ReadonlyArray<OperationState>
+  /** Operations that were named and are not open any more. */
+  readonly ended: ReadonlyArray<OperationState>
   readonly purchases: ReadonlyArray<PurchaseState>
   readonly products: ReadonlyArray<ProductState>
   readonly welcomeProduct: ProductState | null
@@ -174,7 +188,7 @@ export const decodeState = (text: string): State => {
       ])
     ),
     accounts: new Map(accounts.map((it) => [it.userId, it])),
-    operations: new Map(loaded.named.map((it) => [it.operationId, it])),
+    operations: new Map([...loaded.open, ...loaded.ended].map((it) => [it.operationId, it])),
     closings: new Map(),
     purchases: new Map(loaded.purchases.map((it) => [it.externalRef, it])),
     products: new Map(loaded.products.map((it) => [it.productCode, it])),

@@ -36,7 +36,7 @@ export interface State {
   /** By {@link keyId}. */
   readonly keys: ReadonlyMap<string, KeyState>
   readonly accounts: ReadonlyMap<string, AccountState>
-  /** Operations named by commands, whatever their status. */
+  /** Operations named by commands, whatever their status; and whatever else its accounts have open. */
   readonly operations: ReadonlyMap<string, OperationState>
   /** The entries of closed operations named by closes. */
   readonly closings: ReadonlyMap<string, ReadonlyArray<EntryState>>
