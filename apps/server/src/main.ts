@@ -18,7 +18,7 @@ import { accountHandlers } from "./ledger/handlers.ts"
 import { MerchantDatabases } from "./merchants/MerchantDatabases.ts"
 import { MerchantDirectory } from "./merchants/MerchantDirectory.ts"
 import { operationHandlers } from "./operations/handlers.ts"
-import { exitCode, forceExit, reportFailure } from "./process.ts"
+import { exitCode, reportFailure, ShutdownLimit } from "./process.ts"
 import { receiptHandlers } from "./receipts/handlers.ts"
 
 /** What answers each RPC of the contract: commands through the engine, queries from the merchant's database. */
@@ -39,6 +39,7 @@ const Service = HttpRouter.serve(Routes, { disableLogger: true }).pipe(
   Layer.provide(MerchantDatabases.layer),
   Layer.provide(Tokens.layer),
   Layer.provide(Revocations.layerNone),
+  Layer.provide(ShutdownLimit),
   Layer.provide(LoggingLive)
 )
 
@@ -48,6 +49,5 @@ const Main = isEmbedded(process.env)
 
 Layer.launch(Main.pipe(Layer.provide(NodeFileSystem.layer))).pipe(
   reportFailure,
-  forceExit,
   NodeRuntime.runMain({ disableErrorReporting: true, teardown: exitCode })
 )

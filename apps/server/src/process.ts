@@ -2,7 +2,9 @@ import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
 import type * as Runtime from "effect/Runtime"
+import { Settings } from "./config/Settings.ts"
 
 /** Told to stop is a good end; anything else that ends the service is not. */
 export const exitCode: Runtime.Teardown = (exit, onExit) =>
@@ -29,19 +31,23 @@ const isServeError = (error: unknown): error is { readonly cause: unknown } =>
 const message = (error: unknown): string =>
   (error instanceof Error ? error.message : String(error)).replaceAll(/\s*\n\s*/g, " ")
 
-/** Later than this after SIGTERM the platform would kill the process: better to go, saying so. */
-const LATEST = Duration.seconds(24)
+/** What is left of the deadline to say that it has passed. */
+const MARGIN_MILLIS = 1000
 
-/** Ends the process when the orderly shutdown takes too long. Commands that were not answered are in the database or not. */
-export const forceExit = <A, E, R>(service: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.suspend(() => {
+/**
+ * Ends the process when the orderly shutdown takes longer than it may: better to go, saying so, than to be killed. Commands
+ * that were not answered by then are in the database or not; their keys tell.
+ */
+export const ShutdownLimit = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const { shutdownDeadline } = yield* Settings
     const onSignal = () => {
       setTimeout(() => {
         process.stderr.write("credit-service: the shutdown took too long and was cut short\n")
         process.exit(1)
-      }, Duration.toMillis(LATEST)).unref()
+      }, Duration.toMillis(shutdownDeadline) - MARGIN_MILLIS).unref()
     }
     process.once("SIGTERM", onSignal)
     process.once("SIGINT", onSignal)
-    return service
   })
+)

@@ -1,13 +1,15 @@
 import type { MerchantId } from "@credit/domain/Ids"
 import { InvalidRequest } from "@credit/domain/Refusal"
 import { Access, Caller, RequiredRole, type Role } from "@credit/rpc/Access"
-import { Forbidden, MerchantUnknown } from "@credit/rpc/Errors"
+import { Forbidden, MerchantUnknown, RateLimited } from "@credit/rpc/Errors"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type { Headers } from "effect/http/Headers"
 import * as Layer from "effect/Layer"
+import { Settings } from "../config/Settings.ts"
 import { MerchantDirectory } from "../merchants/MerchantDirectory.ts"
 import { isMerchantId } from "../merchants/MerchantUrls.ts"
+import { MerchantLimits } from "./MerchantLimits.ts"
 import type { TokenClaims } from "./TokenClaims.ts"
 import { Tokens } from "./Tokens.ts"
 
@@ -15,8 +17,8 @@ import { Tokens } from "./Tokens.ts"
 const RANK: Readonly<Record<Role, number>> = { user: 0, app: 1, admin: 2, operator: 3 }
 
 /**
- * Who may call what. In this order: the token (`Unauthorized`), the role (`Forbidden`), the merchant, and for a `user` token
- * the user. It sees the payload as it came, before it is decoded: who may not call learns nothing about it.
+ * Who may call what. In this order: the token (`Unauthorized`), the role (`Forbidden`), the merchant, for a `user` token the
+ * user, and whether the merchant has too much under way (`RateLimited`). It sees the payload as it came, before it is decoded: who may not call learns nothing about it.
  *
  * `headers.authorization` must be the HTTP request's; the edge sees to it that a body cannot set it.
  *
@@ -26,15 +28,23 @@ const RANK: Readonly<Record<Role, number>> = { user: 0, app: 1, admin: 2, operat
  * - A `user` token asking about another user is `Forbidden`. What a payload names by other ids (an operation, a receipt) is
  *   the handlers' to check, by `Caller.userId`.
  */
-export const AccessLive: Layer.Layer<Access, never, Tokens | MerchantDirectory> = Layer.effect(
+export const AccessLive: Layer.Layer<Access, never, Tokens | MerchantDirectory | Settings> = Layer.effect(
   Access,
   Effect.gen(function* () {
     const tokens = yield* Tokens
     const directory = yield* MerchantDirectory
+    const settings = yield* Settings
+    const limits = new MerchantLimits(settings.merchantCallsInFlight, settings.merchantCallsPerSecond)
     return Access.of((handler, { headers, payload, rpc }) =>
       Effect.flatMap(tokens.authenticate(headers.authorization), (claims) => {
         const caller = admit(claims, headers, payload, requiredRole(rpc), directory)
-        return caller instanceof Admitted ? Effect.provideService(handler, Caller, caller) : Effect.fail(caller)
+        if (!(caller instanceof Admitted)) return Effect.fail(caller)
+        const { merchantId } = caller
+        if (!limits.enter(merchantId, performance.now())) return Effect.fail(new RateLimited({ retryAfterSeconds: 1 }))
+        return Effect.ensuring(
+          Effect.provideService(handler, Caller, caller),
+          Effect.sync(() => limits.leave(merchantId))
+        )
       })
     )
   })

@@ -2,6 +2,7 @@ import { ServiceUnavailable, Unauthorized } from "@credit/rpc/Errors"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import { errors } from "jose"
 import { Settings } from "../config/Settings.ts"
@@ -33,14 +34,18 @@ export class Tokens extends Context.Service<
     Effect.gen(function* () {
       const settings = yield* Settings
       const revocations = yield* Revocations
-      return make(settings, revocations)
+      return make(settings, revocations, Effect.runForkWith(yield* Effect.context()))
     })
   )
 }
 
 const UNAUTHORIZED = Effect.fail(new Unauthorized({}))
 
-const make = (settings: Settings["Service"], revocations: Revocations["Service"]): Tokens["Service"] => {
+const make = (
+  settings: Settings["Service"],
+  revocations: Revocations["Service"],
+  fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
+): Tokens["Service"] => {
   const keys = tokenKeys(settings)
   const cache = new TokenCache(settings.tokenCacheSize)
   const maximumAge = Duration.toSeconds(settings.jwtMaximumAge)
@@ -65,6 +70,21 @@ const make = (settings: Settings["Service"], revocations: Revocations["Service"]
     return claims
   })
 
+  const underWay = new Map<string, Fiber.Fiber<TokenClaims, Unauthorized | ServiceUnavailable>>()
+
+  /** Many calls may bring a token for the first time at once: it is verified once, for all of them. */
+  const verifyOnce = (token: string): Effect.Effect<TokenClaims, Unauthorized | ServiceUnavailable> =>
+    Effect.suspend(() => {
+      const present = underWay.get(token)
+      if (present !== undefined) return Fiber.join(present)
+      const fiber = fork(verify(token))
+      if (fiber.pollUnsafe() === undefined) {
+        underWay.set(token, fiber)
+        fiber.addObserver(() => underWay.delete(token))
+      }
+      return Fiber.join(fiber)
+    })
+
   return Tokens.of({
     authenticate: (authorization) => {
       if (authorization === undefined || authorization.length > LONGEST_TOKEN) return UNAUTHORIZED
@@ -72,7 +92,7 @@ const make = (settings: Settings["Service"], revocations: Revocations["Service"]
       if (token === undefined) return UNAUTHORIZED
       const now = Date.now() / 1000
       const claims = cache.get(token, now)
-      if (claims === undefined) return verify(token)
+      if (claims === undefined) return verifyOnce(token)
       return inForce(claims, now) ? Effect.succeed(claims) : UNAUTHORIZED
     }
   })

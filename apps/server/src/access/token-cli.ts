@@ -1,15 +1,90 @@
+import type { Role } from "@credit/rpc/Access"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Role } from "@credit/rpc/Access"
-import * as Config from "effect/Config"
 import * as Console from "effect/Console"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import { SettingsInvalid, settings } from "../config/Settings.ts"
 import { exitCode, reportFailure } from "../process.ts"
-import { settings } from "../config/Settings.ts"
-import { signToken } from "./signToken.ts"
+import { signToken, type TokenRequest } from "./signToken.ts"
 import { readClaims } from "./TokenClaims.ts"
+
+/** What a token lives for unless told: a person's day, or a quarter of an application. */
+const DEFAULT_TTL: Readonly<Record<Role, Duration.Duration>> = {
+  operator: Duration.hours(12),
+  admin: Duration.hours(12),
+  app: Duration.days(90),
+  user: Duration.hours(1)
+}
+
+const flags = {
+  role: Flag.Literals("role", ["operator", "app", "admin", "user"]).pipe(Flag.withDescription("What the token may do")),
+  sub: Flag.String("sub").pipe(Flag.optional, Flag.withDescription("An operator's name; it stands in the audit log")),
+  merchant: Flag.String("merchant").pipe(
+    Flag.optional,
+    Flag.withDescription("The merchant of an app, admin or user token")
+  ),
+  user: Flag.String("user").pipe(Flag.optional, Flag.withDescription("The one user of a user token")),
+  ttl: Flag.String("ttl").pipe(
+    Flag.withSchema(Schema.DurationFromString),
+    Flag.optional,
+    Flag.withDescription('How long it lives, such as "12 hours" or "30 days"')
+  )
+}
+
+interface Asked {
+  readonly role: Role
+  readonly sub: Option.Option<string>
+  readonly merchant: Option.Option<string>
+  readonly user: Option.Option<string>
+  readonly ttl: Option.Option<Duration.Duration>
+}
+
+/** What the flags ask for, or in one line what is wrong with them. */
+const readRequest = ({ merchant, role, sub, ttl, user }: Asked): TokenRequest | string => {
+  if (role === "operator" && Option.isSome(merchant)) {
+    return "an operator's token names no merchant: every request does, in X-Merchant-Id"
+  }
+  const subject = Option.getOrUndefined(role === "operator" ? sub : Option.orElse(merchant, () => sub))
+  if (subject === undefined) {
+    return role === "operator" ? "--sub NAME says who the operator is" : `--merchant ID says whose token it is`
+  }
+  const userId = Option.getOrUndefined(user)
+  if ((role === "user") !== (userId !== undefined)) return "--user ID goes with --role user, and only with it"
+  const ttlSeconds = Math.floor(Duration.toSeconds(Option.getOrElse(ttl, () => DEFAULT_TTL[role])))
+  if (ttlSeconds < 1) return "--ttl must be a second at least"
+  const claims = { role, sub: subject, user_id: userId, jti: "-", iat: 0, exp: 0 }
+  if (readClaims(claims) === undefined) return `"${subject}" or "${userId ?? ""}" is not of the form of its kind`
+  return { role, subject, userId, ttlSeconds }
+}
+
+/** Signs a token with the local secret and prints it: the first operator's token comes from here. */
+const printToken = Effect.fn("token")(function* (asked: Asked) {
+  const problem = (text: string) => new SettingsInvalid({ problems: [text] })
+  const secret = Option.getOrUndefined(yield* settings.jwtSecret)
+  if (secret === undefined) return yield* problem("JWT_SECRET is missing: the secret of the service that is to take it")
+  if (Buffer.byteLength(Redacted.value(secret)) < 32)
+    return yield* problem("JWT_SECRET is too short: at least 32 bytes")
+  const request = readRequest(asked)
+  if (typeof request === "string") return yield* problem(request)
+  const issuer = { secret, issuer: yield* settings.jwtIssuer, audience: yield* settings.jwtAudience }
+  yield* Console.log(yield* signToken(request, issuer))
+}, reportFailure)
+
+const token = Command.make("token", flags, printToken).pipe(
+  Command.withDescription("Signs a token with JWT_SECRET"),
+  Command.withExamples([
+    { command: "npm run token -- --role operator --sub ada", description: "An operator's token for a day's work" },
+    { command: "npm run token -- --role app --merchant acme --ttl '30 days'", description: "An application's token" }
+  ])
+)
+
+Command.run(token, { version: "1" }).pipe(
+  Effect.provide(NodeServices.layer),
+  NodeRuntime.runMain({ disableErrorReporting: true, teardown: exitCode })
+)

@@ -17,8 +17,22 @@ const integer = (name: string, minimum: number, maximum: number) =>
     name
   )
 
-/** A duration of at least a millisecond: `250 millis`, `10 seconds`, `5 minutes`. */
-const duration = (name: string, fallback: Duration.Duration) => Config.Duration(name).pipe(Config.withDefault(fallback))
+/** A duration such as `250 millis`, `10 seconds` or `5 minutes`. */
+const duration = (
+  name: string,
+  fallback: Duration.Duration,
+  // A day is more than anything here waits for; from 25 days on Node's timers would not wait at all.
+  maximum: Duration.Duration = Duration.days(1)
+) =>
+  Config.schema(
+    Schema.DurationFromString.check(
+      Schema.makeFilter<Duration.Duration>(
+        (value) => Duration.between(value, { minimum: Duration.millis(1), maximum }),
+        { expected: `a duration from 1 millisecond to ${Duration.format(maximum)}` }
+      )
+    ),
+    name
+  ).pipe(Config.withDefault(fallback))
 
 /**
  * Every setting the service reads from its environment, with its default. A merchant's database has a variable of its own
@@ -45,7 +59,7 @@ export const settings = {
   /** The `aud` a token must have. */
   jwtAudience: Config.NonEmptyString("JWT_AUDIENCE").pipe(Config.withDefault("credit-ledger-api")),
   /** How long after its `iat` a token is refused, whatever its `exp` says. */
-  jwtMaximumAge: duration("JWT_MAX_AGE", Duration.days(400)),
+  jwtMaximumAge: duration("JWT_MAX_AGE", Duration.days(400), Duration.days(36_500)),
   /** How many verified tokens are remembered. */
   tokenCacheSize: integer("TOKEN_CACHE_SIZE", 1, 1_000_000).pipe(Config.withDefault(10_000)),
 
@@ -55,6 +69,12 @@ export const settings = {
   maximumCallsPerRequest: integer("MAX_CALLS_PER_REQUEST", 1, 10_000).pipe(Config.withDefault(100)),
   /** How many calls may be in work at once; beyond it the answer is `RateLimited`. */
   maximumCallsInFlight: integer("MAX_CALLS_IN_FLIGHT", 1, 1_000_000).pipe(Config.withDefault(10_000)),
+  /** How many calls of one merchant may be in work at once. */
+  merchantCallsInFlight: integer("MERCHANT_CALLS_IN_FLIGHT", 1, 1_000_000).pipe(Config.withDefault(3000)),
+  /** How many calls one merchant may send in a second. */
+  merchantCallsPerSecond: integer("MERCHANT_CALLS_PER_SECOND", 1, 1_000_000).pipe(Config.withDefault(20_000)),
+  /** How many connections callers may have open. */
+  maximumConnections: integer("MAX_CONNECTIONS", 1, 1_000_000).pipe(Config.withDefault(10_000)),
   /** How long a caller waits for an answer. A command runs on after it. */
   requestDeadline: duration("REQUEST_DEADLINE", Duration.seconds(10)),
   /** How long the process may take from SIGTERM to its end. */

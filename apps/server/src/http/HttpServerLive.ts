@@ -1,4 +1,4 @@
-import { createServer } from "node:http"
+import { createServer, type Server } from "node:http"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -26,8 +26,11 @@ export const HttpServerLive = Layer.effect(
       connectionsCheckingInterval: 2_000,
       maxHeaderSize: 16_384,
       // Node would keep the first of two Authorization headers. Joined they are no token, and so refused.
-      joinDuplicateHeaders: true
+      joinDuplicateHeaders: true,
+      // No other protocol is spoken here: a request that offers to change to one is answered as it is.
+      shouldUpgradeCallback: () => false
     })
+    node.maxConnections = settings.maximumConnections
     const drain = Duration.min(
       Duration.sum(settings.requestDeadline, Duration.seconds(2)),
       Duration.max(Duration.zero, Duration.subtract(settings.shutdownDeadline, AFTER_REQUESTS))
@@ -39,6 +42,20 @@ export const HttpServerLive = Layer.effect(
     })
     // Runs when requests were given their time, and before the close that waits for every connection.
     yield* Effect.addFinalizer(() => Effect.sync(() => node.closeAllConnections()))
-    return server
+    return HttpServer.make({
+      address: server.address,
+      serve: (app, middleware) =>
+        Effect.andThen(
+          middleware === undefined ? server.serve(app) : server.serve(app, middleware),
+          // The last one added runs first: before the server stops taking connections and waits for those there are.
+          Effect.addFinalizer(() => Effect.sync(() => closeWhenIdle(node)))
+        )
+    })
   })
 )
+
+/** Node's close leaves a connection open whose request was under way, until its client or the keep-alive time ends it. */
+const closeWhenIdle = (node: Server): void => {
+  const timer = setInterval(() => node.closeIdleConnections(), 50)
+  node.once("close", () => clearInterval(timer))
+}

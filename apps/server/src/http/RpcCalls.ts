@@ -123,21 +123,24 @@ export const makeRpcCalls = Effect.fnUntraced(function* <Rpcs extends Rpc.Any>(g
 
   const interrupt = (internal: number) => write({ _tag: "Interrupt", requestId: RequestId(internal), interruptors: [] })
 
+  /** Takes calls out of a round: queries are interrupted, commands run on unseen. */
   const drop = (
     round: Round,
     drops: (call: PendingCall) => boolean,
     then: (call: PendingCall) => Effect.Effect<void>
   ) =>
-    Effect.forEach(
-      [...round.pending],
-      (internal) => {
-        const call = calls.get(internal)
-        if (call === undefined || !drops(call)) return Effect.void
-        calls.delete(internal)
-        round.pending.delete(internal)
-        return call.rpc.kind === "query" ? Effect.andThen(interrupt(internal), then(call)) : then(call)
-      },
-      { discard: true }
+    Effect.suspend(() =>
+      Effect.forEach(
+        [...round.pending],
+        (internal) => {
+          const call = calls.get(internal)
+          if (call === undefined || !drops(call)) return Effect.void
+          calls.delete(internal)
+          round.pending.delete(internal)
+          return call.rpc.kind === "query" ? Effect.andThen(interrupt(internal), then(call)) : then(call)
+        },
+        { discard: true }
+      )
     )
 
   const unavailable = encodeFailure({ _tag: "ServiceUnavailable", retryAfterSeconds: 1 } satisfies WireError)

@@ -1,11 +1,8 @@
 import { InvalidRequest } from "@credit/domain/Refusal"
-import * as ByteSize from "effect/ByteSize"
 import type * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
 import * as HttpRouter from "effect/http/HttpRouter"
-import type { HttpServerError } from "effect/http/HttpServerError"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
@@ -18,6 +15,7 @@ import { callHeaders } from "./CallHeaders.ts"
 import { JsonExchange, LinesExchange, StreamExchange } from "./Exchange.ts"
 import { type CallMessage, type Framing, type ParsedBody, parseBody } from "./RequestBody.ts"
 import { makeRpcCalls, Round, type RpcCalls, wireInvalid } from "./RpcCalls.ts"
+import { readBody } from "./readBody.ts"
 
 const CONTENT_TYPE: Readonly<Record<Framing, string>> = { json: "application/json", ndjson: "application/x-ndjson" }
 
@@ -35,7 +33,7 @@ export const rpcRoute = <Rpcs extends Rpc.Any>(group: RpcGroup.RpcGroup<Rpcs>) =
       const router = yield* HttpRouter.HttpRouter
       const settings = yield* Settings
       const calls = yield* makeRpcCalls(group)
-      yield* router.add("POST", "/rpc", (request) => handle(request, calls, settings))
+      yield* router.add("POST", "/rpc", handling(calls, settings))
       for (const method of ["GET", "PUT", "PATCH", "DELETE", "OPTIONS"] as const) {
         yield* router.add(method, "/rpc", HttpServerResponse.empty({ status: 405, headers: { allow: "POST" } }))
       }
@@ -44,28 +42,18 @@ export const rpcRoute = <Rpcs extends Rpc.Any>(group: RpcGroup.RpcGroup<Rpcs>) =
 
 type Response = Effect.Effect<HttpServerResponse.HttpServerResponse>
 
-const handle = (request: HttpServerRequest, calls: RpcCalls, settings: Settings["Service"]): Response => {
+const handling = (calls: RpcCalls, settings: Settings["Service"]): ((request: HttpServerRequest) => Response) => {
   const limit = settings.maximumBodyBytes
-  const tooLarge = refuseBody(
-    {
-      framing: "json",
-      calls: [],
-      problem: new InvalidRequest({ field: "body", message: `The body is larger than ${limit} bytes` })
-    },
-    413
-  )
-  if (Number(request.headers["content-length"] ?? 0) > limit) return Effect.succeed(tooLarge)
-  return request.arrayBuffer.pipe(
-    Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(limit)),
-    Effect.matchEffect({
-      onFailure: (error) => Effect.succeed(isTooLarge(error) ? tooLarge : HttpServerResponse.empty({ status: 400 })),
-      onSuccess: (bytes) => respond(new Uint8Array(bytes), request, calls, settings)
+  const problem = new InvalidRequest({ field: "body", message: `The body is larger than ${limit} bytes` })
+  const tooLarge = Effect.succeed(refuseBody({ framing: "json", calls: [], problem }, 413))
+  // Nobody reads it: the caller has left.
+  const cutShort = Effect.succeed(HttpServerResponse.empty({ status: 400 }))
+  return (request) =>
+    Effect.matchEffect(readBody(request, limit), {
+      onFailure: (fault) => (fault === "too_large" ? tooLarge : cutShort),
+      onSuccess: (bytes) => respond(bytes, request, calls, settings)
     })
-  )
 }
-
-const isTooLarge = (error: HttpServerError): boolean =>
-  error.reason._tag === "RequestParseError" && error.reason.reason === "BodyTooLarge"
 
 const respond = (
   bytes: Uint8Array,
@@ -178,7 +166,8 @@ const streamed = Effect.fnUntraced(function* (
   const expire = Effect.forkScoped(Effect.delay(calls.expire(round), deadlineMillis))
   const lines = Stream.fromQueue(queue).pipe(
     Stream.map((line) => encoder.encode(line)),
-    Stream.ensuring(calls.abandon(round))
+    // With the queue shut down nobody is left waiting for a reader.
+    Stream.ensuring(Effect.andThen(calls.abandon(round), Queue.shutdown(queue)))
   )
   return HttpServerResponse.stream(Stream.unwrap(Effect.as(Effect.andThen(start, expire), lines)), {
     contentType: CONTENT_TYPE.ndjson

@@ -13,7 +13,9 @@ export interface CheckedConnection {
   readonly connection: PgConnection.PgConnection
   /** Ends the session at once, whatever it is doing: what is in flight on it fails as a lost connection. */
   destroy(): void
-  /** Runs `listener` when the session has ended, for whatever reason. */
+  /** Runs `listener` as soon as the session is of no more use, before whoever waits for an answer on it is told. */
+  onEnded(listener: () => void): void
+  /** Runs `listener` when nothing is left of it. */
   onClosed(listener: () => void): void
 }
 
@@ -43,10 +45,17 @@ export interface ConnectionOptions {
 }
 
 /**
- * How PostgreSQL plans the prepared statements of a session. `auto` uses the generic plan from the sixth execution on
- * where it costs no more.
+ * How PostgreSQL plans the statements of a session. Every statement of this service is a set of lookups by key, and must be
+ * planned so whatever the statistics say: a plan that was made while a table was small, and scans it, would be kept while
+ * the table grows. So each statement is planned once, and where an index can serve nothing else is considered.
  */
-const PLAN_CACHE_MODE = "auto"
+const PLANNING = {
+  plan_cache_mode: "force_generic_plan",
+  enable_seqscan: "off",
+  enable_hashjoin: "off",
+  enable_mergejoin: "off",
+  jit: "off"
+}
 
 /** After so long a session that was told to end and did not is cut. */
 const END_GRACE_MILLIS = 250
@@ -60,7 +69,7 @@ const startupParameters = (options: ConnectionOptions) => ({
   // What a dead client would leave behind: an open transaction, or a statement that runs on and holds its locks.
   idle_in_transaction_session_timeout: "10s",
   client_connection_check_interval: "1s",
-  plan_cache_mode: PLAN_CACHE_MODE
+  ...PLANNING
 })
 
 /**
@@ -75,6 +84,7 @@ export const openConnection = Effect.fnUntraced(function* (urls: MerchantUrls, o
     return yield* new OpeningFailed({ reason: "full", detail: `all ${options.budget.limit} connections are in use` })
   }
   let socket: Socket | undefined
+  const ended: Array<() => void> = []
   yield* Effect.addFinalizer(() => Effect.sync(() => (socket === undefined ? release() : cutAfterGrace(socket))))
   const connection = yield* PgConnection.make({
     url: urls.runtimeUrl,
@@ -85,12 +95,19 @@ export const openConnection = Effect.fnUntraced(function* (urls: MerchantUrls, o
     stream: () => {
       socket = openSocket(urls)
       socket.once("close", release)
+      // Before the driver's own listeners, which tell whoever waits; and the end of reading is the end of a session.
+      for (const event of ["error", "end", "close"]) {
+        socket.once(event, () => {
+          for (const listener of ended.splice(0)) listener()
+        })
+      }
       return socket
     }
   }).pipe(Effect.mapError(openingFailed))
   const checked: CheckedConnection = {
     connection,
     destroy: () => socket?.destroy(),
+    onEnded: (listener) => ended.push(listener),
     onClosed: (listener) => socket?.once("close", listener)
   }
   yield* checkConnection(connection, urls, options).pipe(

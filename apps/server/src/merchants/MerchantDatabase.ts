@@ -1,11 +1,9 @@
 import type { MerchantId } from "@credit/domain/Ids"
 import { MerchantUnknown, ServiceUnavailable } from "@credit/rpc/Errors"
 import type { PgConnection, Row } from "@effect/sql-pg/PgConnection"
-import * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import type { SqlError } from "effect/sql/SqlError"
@@ -16,7 +14,7 @@ import {
   openConnection,
   sqlState
 } from "./CheckedConnection.ts"
-import { MerchantPool } from "./MerchantPool.ts"
+import { MerchantPool, useEnd } from "./MerchantPool.ts"
 import type { MerchantUrls } from "./MerchantUrls.ts"
 
 /** PostgreSQL refused a query for what it says: a bug, or a rule of the database. */
@@ -56,7 +54,10 @@ const LEASE_GRACE = 1500
 /** The longest anybody may keep a connection; a transaction of commands ends well before. */
 const LONGEST_LEASE = 30 * SECOND
 
-const STATEMENT_TIMEOUT = "57014"
+/** SQLSTATEs of a session or server that goes away. */
+const GOING_AWAY = /^(?:08|57P)/
+/** SQLSTATEs after which the same query may succeed: a timeout, a conflict, a server short of something. */
+const PASSING = /^(?:57014|55P03|40001|40P01|53|58)/
 
 type State =
   | { readonly _tag: "Closed" }
@@ -215,7 +216,7 @@ export class MerchantDatabase {
     return Effect.flatMap(this.#acquire, ([pool, opened]) => {
       const lease = pool.lease(opened, LONGEST_LEASE)
       return Effect.as(
-        Effect.addFinalizer((exit) => lease.end(Exit.isFailure(exit) && !Cause.hasFails(exit.cause))),
+        Effect.addFinalizer((exit) => lease.end(useEnd(exit))),
         opened
       )
     })
@@ -249,11 +250,11 @@ export class MerchantDatabase {
 
   #queryFailed(error: SqlError): ServiceUnavailable | QueryFailed {
     const code = sqlState(error)
-    if (error.reason._tag === "ConnectionError" || code?.startsWith("57P") || code?.startsWith("08")) {
+    if (error.reason._tag === "ConnectionError" || (code !== undefined && GOING_AWAY.test(code))) {
       if (this.#state._tag === "Open") this.#suspect(this.#state.pool)
       return unavailable(1)
     }
-    return code === STATEMENT_TIMEOUT ? unavailable(1) : new QueryFailed({ cause: error, sqlState: code })
+    return code !== undefined && PASSING.test(code) ? unavailable(1) : new QueryFailed({ cause: error, sqlState: code })
   }
 
   /** A connection could not be made: that opens the breaker, unless there were only too many. */
@@ -294,7 +295,8 @@ export class MerchantDatabase {
     const now = performance.now()
     const down: State = { _tag: "Down", since: now, failure, asked: now }
     this.#state = down
-    this.#fork(Effect.andThen(this.#log(`The database is down: ${failure.detail}`), pool.cut))
+    pool.cut()
+    this.#fork(this.#log(`The database is down: ${failure.detail}`))
     this.#fork(this.#awaitReturn(down))
   }
 

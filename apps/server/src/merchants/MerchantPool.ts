@@ -4,6 +4,7 @@ import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import * as Pool from "effect/Pool"
 import * as Scope from "effect/Scope"
 import type { CheckedConnection, OpeningFailed } from "./CheckedConnection.ts"
@@ -13,15 +14,31 @@ export class PoolClosed extends Data.TaggedError("PoolClosed") {}
 
 /** A connection nobody uses is kept for so long. */
 const KEEP_IDLE = Duration.seconds(30)
-/** How long closing waits for what is under way. */
-const CLOSE_GRACE = Duration.seconds(2)
+/** How long closing waits for what is under way, and then for those whose connection was cut. */
+const CLOSE_GRACE_MILLIS = 2000
+const CUT_GRACE_MILLIS = 1000
 /** After a probe found the database well, it is trusted for so long. */
 const TRUST_MILLIS = 2000
+
+/** How a use of a connection ended. */
+export type UseEnd =
+  /** The database answered: it is alive. */
+  | "answered"
+  /** It failed; that may be all there is to say. */
+  | "failed"
+  /** It was cut short: the connection may be in the middle of anything. */
+  | "spoiled"
 
 /** Somebody's use of a connection. */
 export interface Lease {
   /** Gives the connection back, or ends it if it is spoiled. */
-  end(spoiled: boolean): Effect.Effect<void>
+  end(how: UseEnd): Effect.Effect<void>
+}
+
+/** How a use ended, by its exit. */
+export const useEnd = (exit: Exit.Exit<unknown, unknown>): UseEnd => {
+  if (Exit.isSuccess(exit)) return "answered"
+  return Cause.hasFails(exit.cause) ? "failed" : "spoiled"
 }
 
 interface Use {
@@ -40,7 +57,10 @@ interface Use {
 export class MerchantPool {
   readonly #pool: Pool.Pool<CheckedConnection, OpeningFailed>
   readonly #scope: Scope.Closeable
+  /** Those that can be used, or are. */
   readonly #connections: Set<CheckedConnection>
+  /** Those of which something is left, be it a socket that says goodbye. */
+  readonly #sockets: Set<CheckedConnection>
   readonly #uses = new Set<Use>()
   #waiting = 0
   #lastUsed = performance.now()
@@ -52,11 +72,13 @@ export class MerchantPool {
   private constructor(
     pool: Pool.Pool<CheckedConnection, OpeningFailed>,
     scope: Scope.Closeable,
-    connections: Set<CheckedConnection>
+    connections: Set<CheckedConnection>,
+    sockets: Set<CheckedConnection>
   ) {
     this.#pool = pool
     this.#scope = scope
     this.#connections = connections
+    this.#sockets = sockets
   }
 
   /** A pool of at most `size` connections; none is made before it is asked for. */
@@ -66,11 +88,14 @@ export class MerchantPool {
   ) {
     const scope = yield* Scope.make()
     const connections = new Set<CheckedConnection>()
+    const sockets = new Set<CheckedConnection>()
     const runFork = Effect.runForkWith(yield* Effect.context())
     const acquire = Effect.tap(open, (opened) =>
       Effect.sync(() => {
         connections.add(opened)
-        opened.onClosed(() => {
+        sockets.add(opened)
+        opened.onClosed(() => sockets.delete(opened))
+        opened.onEnded(() => {
           connections.delete(opened)
           // Whoever waits for this very connection would wait in vain: the pool must know at once.
           runFork(Pool.invalidate(pool, opened))
@@ -85,7 +110,7 @@ export class MerchantPool {
       timeToLive: KEEP_IDLE,
       timeToLiveStrategy: "usage"
     }).pipe(Scope.provide(scope))
-    return new MerchantPool(pool, scope, connections)
+    return new MerchantPool(pool, scope, connections, sockets)
   })
 
   /** Whether the database has answered here once: then it is the merchant's. */
@@ -164,9 +189,7 @@ export class MerchantPool {
     body: (connection: PgConnection) => Effect.Effect<A, E>
   ): Effect.Effect<A, E> {
     const lease = this.lease(opened, limitMillis)
-    return Effect.onExit(body(opened.connection), (exit) =>
-      lease.end(Exit.isFailure(exit) && !Cause.hasFails(exit.cause))
-    )
+    return Effect.onExit(body(opened.connection), (exit) => lease.end(useEnd(exit)))
   }
 
   /** Records who has a connection. After `limitMillis` it is cut. */
@@ -175,12 +198,11 @@ export class MerchantPool {
     const use = { opened, since, until: since + limitMillis }
     this.#uses.add(use)
     return {
-      end: (spoiled) => {
+      end: (how) => {
         this.#uses.delete(use)
         this.#lastUsed = performance.now()
-        if (spoiled) return this.#discard(opened)
-        this.#lastAnswer = this.#lastUsed
-        return Effect.void
+        if (how === "answered") this.#lastAnswer = this.#lastUsed
+        return how === "spoiled" ? this.#discard(opened) : Effect.void
       }
     }
   }
@@ -198,25 +220,45 @@ export class MerchantPool {
   }
 
   /** Ends every connection at once; whoever waits for an answer is told that the connection was lost. */
-  readonly cut: Effect.Effect<void> = Effect.suspend(() => {
-    this.#closed = true
-    for (const opened of this.#connections) opened.destroy()
-    return Scope.close(this.#scope, Exit.void)
+  cut(): void {
+    this.#beginClose()
+    this.#destroyAll()
+  }
+
+  /**
+   * Closes the pool when what is under way has ended, or after a grace; returns when the sockets are closed, and in any
+   * case soon after the grace: somebody who never gives a connection back must not keep the service from ending.
+   */
+  readonly close: Effect.Effect<void> = Effect.suspend(() => {
+    const closing = this.#beginClose()
+    return Effect.callback<void>((resume) => {
+      const cut = setTimeout(() => this.#destroyAll(), CLOSE_GRACE_MILLIS)
+      const giveUp = setTimeout(() => resume(Effect.void), CLOSE_GRACE_MILLIS + CUT_GRACE_MILLIS)
+      closing.addObserver(() => {
+        clearTimeout(cut)
+        clearTimeout(giveUp)
+        resume(this.#allClosed)
+      })
+    })
   })
 
-  /** Closes the pool when what is under way has ended, or after a grace; returns when the sockets are closed. */
-  readonly close: Effect.Effect<void> = Effect.suspend(() => {
+  /** Takes no more users. In a fiber of its own, because it waits for those there are and will not be interrupted. */
+  #beginClose(): Fiber.Fiber<void> {
     this.#closed = true
-    return Effect.timeoutOrElse(Scope.close(this.#scope, Exit.void), { duration: CLOSE_GRACE, orElse: () => this.cut })
-  }).pipe(Effect.andThen(Effect.suspend(() => this.#allClosed)))
+    return Effect.runFork(Scope.close(this.#scope, Exit.void))
+  }
+
+  #destroyAll(): void {
+    for (const opened of this.#sockets) opened.destroy()
+  }
 
   get #allClosed(): Effect.Effect<void> {
     return Effect.callback<void>((resume) => {
       const done = () => {
-        if (this.#connections.size === 0) resume(Effect.void)
+        if (this.#sockets.size === 0) resume(Effect.void)
       }
-      // Each removes itself first, for its own listener was there before.
-      for (const opened of this.#connections) opened.onClosed(done)
+      // Each has left the set by then, for that listener was there before.
+      for (const opened of this.#sockets) opened.onClosed(done)
       done()
     })
   }

@@ -51,6 +51,22 @@ describe("tokens", () => {
     assert.strictEqual(await sign(NEW, fixed), await sign(NEW, fixed))
   })
 
+  it("that many calls bring for the first time at once are all let in", async () => {
+    const token = await sign(NEW)
+    const together = Effect.flatMap(Tokens, (tokens) =>
+      Effect.all(
+        Array.from({ length: 50 }, () => tokens.authenticate(`Bearer ${token}`)),
+        { concurrency: "unbounded" }
+      )
+    )
+    const layer = Tokens.layer.pipe(
+      Layer.provide(Revocations.layerNone),
+      Layer.provide(Settings.layer),
+      Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env: { JWT_SECRET: NEW } })))
+    )
+    assert.lengthOf(await Effect.runPromise(Effect.provide(together, layer)), 50)
+  })
+
   it("that were verified once are refused once they are revoked", async () => {
     let revoked = false
     const token = await sign(NEW, { tokenId: "t-9" })

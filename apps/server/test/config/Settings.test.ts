@@ -56,6 +56,13 @@ describe("settings", () => {
     ["a port that is none", { JWT_SECRET: secret, PORT: "http" }, /^PORT: /],
     ["a port beyond all", { JWT_SECRET: secret, PORT: "70000" }, /^PORT: .*65535/],
     ["a duration that is none", { JWT_SECRET: secret, REQUEST_DEADLINE: "soon" }, /^REQUEST_DEADLINE: /],
+    ["a duration of nothing", { JWT_SECRET: secret, REQUEST_DEADLINE: "0 seconds" }, /^REQUEST_DEADLINE: /],
+    [
+      "a duration longer than a timer's",
+      { JWT_SECRET: secret, REQUEST_DEADLINE: "30 days" },
+      /^REQUEST_DEADLINE: .*1d/
+    ],
+    ["no end", { JWT_SECRET: secret, REQUEST_DEADLINE: "Infinity" }, /^REQUEST_DEADLINE: /],
     ["a negative pool", { JWT_SECRET: secret, MERCHANT_POOL_SIZE: "-1" }, /^MERCHANT_POOL_SIZE: /],
     ["a pool of 1.5", { JWT_SECRET: secret, MERCHANT_POOL_SIZE: "1.5" }, /^MERCHANT_POOL_SIZE: /],
     ["an environment that there is not", { JWT_SECRET: secret, NODE_ENV: "staging" }, /^NODE_ENV: /]

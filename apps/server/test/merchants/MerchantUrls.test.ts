@@ -72,20 +72,15 @@ describe("the directory of merchants", () => {
   ) =>
     Effect.runPromise(
       Effect.result(
-        Effect.gen(function* () {
-          return yield* MerchantDirectory
-        })
-      ).pipe(
         Effect.provide(
+          MerchantDirectory,
           MerchantDirectory.layerFrom(variables).pipe(
             Layer.provide(Settings.layer),
             Layer.provide(
               ConfigProvider.layer(ConfigProvider.fromEnv({ env: { JWT_SECRET: "x".repeat(32), ...environment } }))
             )
           )
-        ),
-        Effect.result,
-        Effect.map((result) => (result._tag === "Success" ? result.success : result))
+        )
       )
     )
 
