@@ -34,11 +34,12 @@ export const startService = async (
   return startProcess(main, { JWT_SECRET, PORT: `${port}`, ...Object.fromEntries(merchants), ...environment }, port)
 }
 
-/** Starts the service's entry with just this environment, and waits until it answers. */
+/** Starts the service's entry with just this environment, and waits until it says that it is `ready`, and answers. */
 export const startProcess = async (
   entry: string,
   environment: Readonly<Record<string, string>>,
-  port: number
+  port: number,
+  ready = "Listening"
 ): Promise<Service> => {
   const child = spawn(process.execPath, ["--conditions=source", entry], {
     env: { PATH: process.env.PATH ?? "", ...environment },
@@ -54,7 +55,7 @@ export const startProcess = async (
   const exited = new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code)))
   const url = `http://127.0.0.1:${port}`
   await Promise.race([
-    answering(`${url}/health/live`, child),
+    answering(`${url}/health/live`, child, ready),
     exited.then((code) => {
       throw new Error(`The service ended with ${code} before it answered:\n${output}`)
     })
@@ -70,11 +71,13 @@ export const startProcess = async (
   }
 }
 
-/** Resolves when the service's own words say that it listens, and it does. */
-const answering = async (url: string, child: ChildProcess): Promise<void> => {
+/** Resolves when the service's own words say that it is ready, and it is. */
+const answering = async (url: string, child: ChildProcess, ready: string): Promise<void> => {
   await new Promise<void>((resolve) => {
+    let said = ""
     const look = (chunk: Buffer) => {
-      if (chunk.toString().includes("Listening")) resolve()
+      said += chunk.toString()
+      if (said.includes(ready)) resolve()
     }
     child.stdout?.on("data", look)
     child.stderr?.on("data", look)

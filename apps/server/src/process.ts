@@ -21,9 +21,14 @@ export const reportFailure = <A, E, R>(service: Effect.Effect<A, E, R>): Effect.
   )
 
 const oneLine = (error: unknown): string => {
-  if (isServeError(error)) return `the port cannot be opened: ${message(error.cause)}`
+  if (isServeError(error)) return `the port cannot be opened: ${message(error.cause)}${hint(error.cause)}`
   return message(error)
 }
+
+const hint = (cause: unknown): string =>
+  cause instanceof Error && "code" in cause && cause.code === "EADDRINUSE"
+    ? " (the service may be running already; set PORT for another)"
+    : ""
 
 const isServeError = (error: unknown): error is { readonly cause: unknown } =>
   typeof error === "object" && error !== null && "_tag" in error && error._tag === "ServeError" && "cause" in error

@@ -10,6 +10,8 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { SettingsInvalid, settings } from "../config/Settings.ts"
+import { readSecrets } from "../embedded/EmbeddedSecrets.ts"
+import { homeDirectory } from "../embedded/homeDirectory.ts"
 import { exitCode, reportFailure } from "../process.ts"
 import { signToken, type TokenRequest } from "./signToken.ts"
 import { readClaims } from "./TokenClaims.ts"
@@ -63,10 +65,16 @@ const readRequest = ({ merchant, role, sub, ttl, user }: Asked): TokenRequest | 
   return { role, subject, userId, ttlSeconds }
 }
 
+/** The secret of the service that `npm start` brought up here, if one has. */
+const localSecret = Effect.gen(function* () {
+  const secrets = yield* readSecrets(yield* homeDirectory)
+  return secrets && Redacted.make(secrets.jwtSecret)
+})
+
 /** Signs a token with the local secret and prints it: the first operator's token comes from here. */
 const printToken = Effect.fn("token")(function* (asked: Asked) {
   const problem = (text: string) => new SettingsInvalid({ problems: [text] })
-  const secret = Option.getOrUndefined(yield* settings.jwtSecret)
+  const secret = Option.getOrUndefined(yield* settings.jwtSecret) ?? (yield* localSecret)
   if (secret === undefined) return yield* problem("JWT_SECRET is missing: the secret of the service that is to take it")
   if (Buffer.byteLength(Redacted.value(secret)) < 32)
     return yield* problem("JWT_SECRET is too short: at least 32 bytes")
@@ -77,7 +85,7 @@ const printToken = Effect.fn("token")(function* (asked: Asked) {
 }, reportFailure)
 
 const token = Command.make("token", flags, printToken).pipe(
-  Command.withDescription("Signs a token with JWT_SECRET"),
+  Command.withDescription("Signs a token with JWT_SECRET, or with the secret of the service that npm start brought up"),
   Command.withExamples([
     { command: "npm run token -- --role operator --sub ada", description: "An operator's token for a day's work" },
     { command: "npm run token -- --role app --merchant acme --ttl '30 days'", description: "An application's token" }

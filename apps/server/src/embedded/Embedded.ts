@@ -1,6 +1,3 @@
-import { mkdir } from "node:fs/promises"
-import { resolve } from "node:path"
-import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -14,7 +11,8 @@ import { writeEmbeddedFile } from "./EmbeddedFile.ts"
 import { embeddedMerchants } from "./EmbeddedMerchants.ts"
 import { EmbeddedPostgres } from "./EmbeddedPostgres.ts"
 import { embeddedSecrets } from "./EmbeddedSecrets.ts"
-import { attempt } from "./Home.ts"
+import { attempt, makeDirectory } from "./Home.ts"
+import { homeDirectory } from "./homeDirectory.ts"
 import { welcome } from "./welcome.ts"
 
 /** Whether nobody said where a merchant's database is, outside production: then the service brings its own. */
@@ -31,7 +29,7 @@ class Embedded extends Context.Service<
   static readonly layer = Layer.effect(
     Embedded,
     Effect.gen(function* () {
-      const home = yield* homeDirectory
+      const home = yield* madeHome
       const { databasePassword } = yield* embeddedSecrets(home)
       const postgres = yield* EmbeddedPostgres.make({ home })
       return Embedded.of({ home, merchants: yield* embeddedMerchants(postgres, databasePassword) })
@@ -39,17 +37,17 @@ class Embedded extends Context.Service<
   )
 }
 
-const homeDirectory = Effect.gen(function* () {
-  const home = resolve(yield* Config.String("CREDIT_HOME").pipe(Config.withDefault(".credit")))
+const madeHome = Effect.gen(function* () {
+  const home = yield* homeDirectory
   // Root's home must let PostgreSQL's account pass; the secrets in it have a mode of their own.
-  yield* attempt(home, () => mkdir(home, { recursive: true, mode: process.getuid?.() === 0 ? 0o711 : 0o700 }))
+  yield* attempt(home, () => makeDirectory(home, process.getuid?.() === 0 ? 0o711 : 0o700))
   return home
 })
 
 /** `JWT_SECRET` of the environment, or the home's own. */
 const SecretFromHome = ConfigProvider.layerAdd(
   Effect.gen(function* () {
-    const { jwtSecret } = yield* embeddedSecrets(yield* homeDirectory)
+    const { jwtSecret } = yield* embeddedSecrets(yield* madeHome)
     return ConfigProvider.fromUnknown({ JWT_SECRET: jwtSecret })
   })
 )

@@ -3,6 +3,8 @@ import type { EmbeddedAccess } from "./EmbeddedFile.ts"
 
 /** What a person sees when the embedded service is up: where it is, how to get in, what to try. */
 export const welcome = ({ merchants, operatorToken, serviceUrl }: EmbeddedAccess, home: string): string => {
+  const file = join(home, "embedded.json")
+  const near = relative(process.cwd(), file)
   const lines = [
     "",
     `  Credit Management Service   ${serviceUrl}`,
@@ -15,7 +17,7 @@ export const welcome = ({ merchants, operatorToken, serviceUrl }: EmbeddedAccess
     "  operator",
     `           ${operatorToken}`,
     "",
-    `  All of this is in ${relative(process.cwd(), join(home, "embedded.json"))}. Try, in another terminal:`,
+    `  All of this is in ${near.startsWith("..") ? file : near}. Try, in another terminal:`,
     "",
     "    npm run example            a purchase and an operation through the typed client",
     "    npm run replay -- FILE     a day of LLM requests, metered",
