@@ -76,12 +76,22 @@ describe("npm start with nothing configured", () => {
     await service.end("SIGTERM")
   })
 
-  it("serves from two processes on two ports of one home", async () => {
+  it("serves from two processes on one home; the file for scripts goes on naming the first while that lives", async () => {
     const one = await start()
-    const two = await start(await freePort())
-    expect(await (await clientOf("demo")).getUserBalance({ userId: "ann" })).toMatchObject({ balance: 1000 })
+    const other = await freePort()
+    const two = await startProcess(main, { CREDIT_HOME: home, PORT: `${other}` }, other, "goes on naming")
+    const { merchants, serviceUrl } = await access()
+    expect(serviceUrl).toBe(one.url)
+    const token = merchants.demo.tokens.app
+    for (const { url } of [one, two]) {
+      expect(await makeCreditClient({ baseUrl: url, token }).getUserBalance({ userId: "ann" })).toMatchObject({
+        balance: 1000
+      })
+    }
     await one.end("SIGKILL")
-    expect(await (await clientOf("demo")).getUserBalance({ userId: "ann" })).toMatchObject({ balance: 1000 })
+    expect(await makeCreditClient({ baseUrl: two.url, token }).getUserBalance({ userId: "ann" })).toMatchObject({
+      balance: 1000
+    })
     await two.end("SIGTERM")
   })
 })

@@ -2,13 +2,17 @@
  * A purchase, an operation and a balance through the typed client, against the service that `npm start` brought up.
  * Run it with `npm run example`. An app would take address and token from its own configuration.
  */
-import { readFileSync } from "node:fs"
+import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { makeCreditClient } from "@credit/client"
 
-const home = process.env.CREDIT_HOME ?? ".credit"
+const file = join(process.env.CREDIT_HOME ?? ".credit", "embedded.json")
+if (!existsSync(file)) {
+  console.error(`There is no ${file}: start the service with "npm start" first`)
+  process.exit(1)
+}
 const { merchants, serviceUrl }: { merchants: { demo: { tokens: { app: string } } }; serviceUrl: string } = JSON.parse(
-  readFileSync(join(home, "embedded.json"), "utf8")
+  readFileSync(file, "utf8")
 )
 
 const credits = makeCreditClient({ baseUrl: serviceUrl, token: merchants.demo.tokens.app })

@@ -6,17 +6,16 @@ import * as Schema from "effect/Schema"
  */
 export const MAX_CREDITS = Number.MAX_SAFE_INTEGER
 
+const wholeNumber = (minimum: number, expected: string) =>
+  Schema.Number.check(
+    Schema.makeFilter<number>((value) => Number.isSafeInteger(value) && value >= minimum, { expected })
+  ).annotate({ description: expected })
+
 /** A whole number of credits, of either sign, within ±(2^53 − 1). */
-export const Credits = Schema.Int.check(Schema.isBetween({ minimum: -MAX_CREDITS, maximum: MAX_CREDITS })).annotate({
-  identifier: "Credits",
-  description: "A whole number of credits within ±(2^53 − 1)."
-})
+export const Credits = wholeNumber(-MAX_CREDITS, "a whole number of credits within ±(2^53 − 1)")
 
 /** Credits somebody is given: 1 to 2^53 − 1. */
-export const PositiveCredits = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: MAX_CREDITS })).annotate({
-  identifier: "PositiveCredits",
-  description: "A whole number of credits, 1 to 2^53 − 1."
-})
+export const PositiveCredits = wholeNumber(1, "a whole number of credits, 1 to 2^53 − 1")
 
 /**
  * Whether `value` may stand in a balance, entry or total. The sum of two credits that may stand is at most 2^54, where a

@@ -15,6 +15,14 @@ export type Role = typeof Role.Type
 /** The least role that may call an RPC. Every RPC has it: the server refuses to start if one lacks it. */
 export const RequiredRole = Context.Service<Role>("@credit/rpc/RequiredRole")
 
+/**
+ * A higher role that an RPC needs for some payloads. It is asked of the payload as it came, before it is decoded: who may
+ * not call learns nothing about it. `undefined`: the required role is enough.
+ */
+export const RoleForPayload = Context.Reference<(payload: unknown) => Role | undefined>("@credit/rpc/RoleForPayload", {
+  defaultValue: () => () => undefined
+})
+
 /** Whether an RPC writes (and so needs an `Idempotency-Key`) or only reads. Every RPC has it. */
 export const Kind = Context.Service<"command" | "query">("@credit/rpc/Kind")
 

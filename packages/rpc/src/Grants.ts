@@ -2,9 +2,12 @@ import { GrantApply } from "@credit/domain/Command"
 import { Lot } from "@credit/domain/Lot"
 import { GrantUnavailable } from "@credit/domain/Refusal"
 import { UserBalance } from "@credit/domain/UserBalance"
+import * as Predicate from "effect/Predicate"
 import * as RpcGroup from "effect/rpc/RpcGroup"
+import { RoleForPayload } from "./Access.ts"
 import { command } from "./define.ts"
-import { Forbidden } from "./Errors.ts"
+
+const at = (value: unknown, field: string): unknown => (Predicate.hasProperty(value, field) ? value[field] : undefined)
 
 export class Grants extends RpcGroup.make(
   /**
@@ -19,6 +22,9 @@ export class Grants extends RpcGroup.make(
     role: "app",
     payload: GrantApply,
     success: { lot: Lot, userBalance: UserBalance },
-    errors: [GrantUnavailable, Forbidden]
+    errors: [GrantUnavailable]
+  }).annotate(RoleForPayload, (payload) => {
+    const type = at(at(payload, "grant"), "type")
+    return type === "promo" || type === "manual" ? "admin" : undefined
   })
 ) {}

@@ -1,6 +1,6 @@
 import type { MerchantId } from "@credit/domain/Ids"
 import { InvalidRequest } from "@credit/domain/Refusal"
-import { Access, Caller, RequiredRole, type Role } from "@credit/rpc/Access"
+import { Access, Caller, RequiredRole, type Role, RoleForPayload } from "@credit/rpc/Access"
 import { Forbidden, MerchantUnknown, RateLimited } from "@credit/rpc/Errors"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -18,7 +18,8 @@ const RANK: Readonly<Record<Role, number>> = { user: 0, app: 1, admin: 2, operat
 
 /**
  * Who may call what. In this order: the token (`Unauthorized`), the role (`Forbidden`), the merchant, for a `user` token the
- * user, and whether the merchant has too much under way (`RateLimited`). It sees the payload as it came, before it is decoded: who may not call learns nothing about it.
+ * user, and whether the merchant has too much under way (`RateLimited`). It sees the payload as it came, before it is decoded:
+ * who may not call learns nothing about it.
  *
  * `headers.authorization` must be the HTTP request's; the edge sees to it that a body cannot set it.
  *
@@ -37,7 +38,7 @@ export const AccessLive: Layer.Layer<Access, never, Tokens | MerchantDirectory |
     const limits = new MerchantLimits(settings.merchantCallsInFlight, settings.merchantCallsPerSecond)
     return Access.of((handler, { headers, payload, rpc }) =>
       Effect.flatMap(tokens.authenticate(headers.authorization), (claims) => {
-        const caller = admit(claims, headers, payload, requiredRole(rpc), directory)
+        const caller = admit(claims, headers, payload, requiredRole(rpc, payload), directory)
         if (!(caller instanceof Admitted)) return Effect.fail(caller)
         const { merchantId } = caller
         if (!limits.enter(merchantId, performance.now())) return Effect.fail(new RateLimited({ retryAfterSeconds: 1 }))
@@ -50,11 +51,15 @@ export const AccessLive: Layer.Layer<Access, never, Tokens | MerchantDirectory |
   })
 )
 
-/** An RPC without a role is a fault of the contract; the server does not start with one. */
-const requiredRole = (rpc: { readonly _tag: string; readonly annotations: Context.Context<never> }): Role => {
+/** The least role for this call of an RPC. An RPC without one is a fault of the contract; no server starts with it. */
+const requiredRole = (
+  rpc: { readonly _tag: string; readonly annotations: Context.Context<never> },
+  payload: unknown
+): Role => {
   const role = Context.getOrUndefined(rpc.annotations, RequiredRole)
   if (role === undefined) throw new Error(`${rpc._tag} has no required role`)
-  return role
+  const forPayload = Context.get(rpc.annotations, RoleForPayload)(payload)
+  return forPayload !== undefined && RANK[forPayload] > RANK[role] ? forPayload : role
 }
 
 class Admitted {

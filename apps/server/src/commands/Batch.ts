@@ -9,7 +9,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import { BatchError, classify } from "./BatchError.ts"
 import { closedOperations, decodeClosings, decodeState, LOAD, LOAD_CLOSINGS, loadParameters } from "./Load.ts"
 import { BARRIER_EXCLUSIVE, BARRIER_SHARED, ENSURE_ACCOUNTS, LOCK_RECEIPT_COUNTER, lockAccounts } from "./Lock.ts"
-import { isExclusive, namedOperation, namedUser } from "./Submission.ts"
+import { isExclusive, mayBegin, namedOperation, namedUser } from "./Submission.ts"
 import { type Statement, writes } from "./Write.ts"
 
 const LOCK_FREE = lockAccounts("skip")
@@ -44,7 +44,7 @@ export const runBatch = Effect.fnUntraced(function* (
 ): Effect.fn.Return<BatchOutcome, BatchError> {
   const { locked, loaded } = yield* lockAndLoad(connection, commands, options)
   const users = commands.map((command) => userOf(command, loaded))
-  const ready = commands.map((command, index) => isReady(command, users[index], locked))
+  const ready = commands.map((command, index) => isReady(command, users[index], locked, loaded))
   const chosen = commands.filter((_, index) => ready[index])
   if (chosen.length === 0) {
     yield* rollback(connection, options)
@@ -64,9 +64,12 @@ export const runBatch = Effect.fnUntraced(function* (
 const userOf = (command: Command, state: State): string | undefined =>
   namedUser(command) ?? state.operations.get(namedOperation(command) ?? "")?.userId
 
-/** A dry run writes nothing, so it may read an account that it does not hold. */
-const isReady = (command: Command, user: string | undefined, locked: ReadonlySet<string>): boolean =>
-  user === undefined || locked.has(user) || command.dryRun
+/**
+ * Whether a command may be decided on what was loaded: its account is locked; or it is not there, which is all that a
+ * command needs to know that cannot make one; or it is a dry run, which writes nothing.
+ */
+const isReady = (command: Command, user: string | undefined, locked: ReadonlySet<string>, state: State): boolean =>
+  user === undefined || locked.has(user) || command.dryRun || (!mayBegin(command) && !state.accounts.has(user))
 
 const lockAndLoad = Effect.fnUntraced(function* (
   connection: PgConnection,

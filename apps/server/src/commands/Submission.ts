@@ -22,6 +22,13 @@ export class EncodedExit {
 export const namedUser = ({ intent }: Command): string | undefined =>
   "userId" in intent.payload ? intent.payload.userId : undefined
 
+/**
+ * Whether a command can make something of a user who has no account yet. The others are refused without one, and are not
+ * worth a row that stays.
+ */
+export const mayBegin = ({ dryRun, intent }: Command): boolean =>
+  !dryRun && (intent.type === "Purchase.Settled" || intent.type === "Grant.Apply")
+
 /** The operation a command names. */
 export const namedOperation = ({ intent }: Command): string | undefined =>
   "operationId" in intent.payload ? intent.payload.operationId : undefined

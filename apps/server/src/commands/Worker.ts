@@ -2,7 +2,7 @@ import type { Command } from "@credit/domain/decide"
 import * as Effect from "effect/Effect"
 import { Recent } from "./Recent.ts"
 import { type Ending, type RunnerOptions, runToEnd } from "./Runner.ts"
-import { type EncodedExit, failed, isExclusive, namedOperation, namedUser } from "./Submission.ts"
+import { type EncodedExit, failed, isExclusive, mayBegin, namedOperation, namedUser } from "./Submission.ts"
 
 /** A command that waits for its answer. */
 interface Waiting {
@@ -149,7 +149,7 @@ export class Worker {
       const user = namedUser(command)
       // In the slow lane nothing is taken for granted: an account that is not there would be waited for without end.
       const known = busy === "skip" && user !== undefined && this.#known.has(user)
-      if (user !== undefined && !command.dryRun && !known) maybeNew.add(user)
+      if (user !== undefined && mayBegin(command) && !known) maybeNew.add(user)
     }
     const fault = (cause: unknown) => {
       // The runner answers every failure; what escapes it is a bug, and still nobody may be left waiting.
@@ -188,7 +188,7 @@ export class Worker {
       const operation = namedOperation(waiting.command)
       if (operation !== undefined && user !== undefined) this.#operations.set(operation, user)
       if (ending._tag === "Answered") {
-        if (ending.user !== undefined && !waiting.command.dryRun) this.#known.set(ending.user, true)
+        if (ending.user !== undefined && mayBegin(waiting.command)) this.#known.set(ending.user, true)
         this.#release(waiting.user)
         waiting.answer(ending.exit)
       } else {

@@ -7,7 +7,7 @@ import * as Option from "effect/Option"
 import { Settings, SettingsInvalid } from "../config/Settings.ts"
 import { MerchantDirectory } from "../merchants/MerchantDirectory.ts"
 import type { MerchantUrls } from "../merchants/MerchantUrls.ts"
-import { writeEmbeddedFile } from "./EmbeddedFile.ts"
+import { readEmbeddedUrl, writeEmbeddedFile } from "./EmbeddedFile.ts"
 import { embeddedMerchants } from "./EmbeddedMerchants.ts"
 import { EmbeddedPostgres } from "./EmbeddedPostgres.ts"
 import { embeddedSecrets } from "./EmbeddedSecrets.ts"
@@ -71,7 +71,25 @@ export const EmbeddedWelcome = Layer.effectDiscard(
     }
     const serviceUrl = `http://127.0.0.1:${address.port}`
     const issuer = { secret: jwtSecret.value, issuer: jwtIssuer, audience: jwtAudience }
+    const other = yield* otherService(home, serviceUrl)
+    if (other !== undefined) {
+      yield* Effect.logInfo(`This is a second service on ${home}: embedded.json goes on naming ${other}`)
+      return
+    }
     const access = yield* writeEmbeddedFile({ home, serviceUrl, merchants, issuer })
     yield* Effect.sync(() => process.stdout.write(welcome(access, home)))
   })
 )
+
+/** The service that the home's file names, if that is another one and answers: scripts go on using it. */
+const otherService = Effect.fnUntraced(function* (home: string, serviceUrl: string) {
+  const named = yield* readEmbeddedUrl(home)
+  if (named === undefined || named === serviceUrl) return undefined
+  const answers = yield* Effect.promise(() =>
+    fetch(new URL("/health/live", named), { signal: AbortSignal.timeout(1000) }).then(
+      (response) => response.ok,
+      () => false
+    )
+  )
+  return answers ? named : undefined
+})

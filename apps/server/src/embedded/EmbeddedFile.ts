@@ -2,10 +2,13 @@ import { join } from "node:path"
 import type { MerchantId } from "@credit/domain/Ids"
 import type { Role } from "@credit/rpc/Access"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
 import { signToken, type TokenIssuer } from "../access/signToken.ts"
 import type { MerchantUrls } from "../merchants/MerchantUrls.ts"
 import { writePrivately } from "./EmbeddedSecrets.ts"
+import { readIfThere } from "./Home.ts"
 
 /** How long the printed tokens work; every start signs new ones. */
 const TOKEN_TTL_SECONDS = 30 * 24 * 3600
@@ -18,6 +21,17 @@ export interface EmbeddedAccess {
   >
   readonly operatorToken: string
 }
+
+const fileOf = (home: string) => join(home, "embedded.json")
+
+const NamedService = Schema.fromJsonString(Schema.Struct({ serviceUrl: Schema.String }))
+
+/** The service that the file names; `undefined` where there is no file, or none that can be read. */
+export const readEmbeddedUrl = Effect.fnUntraced(function* (home: string) {
+  const text = yield* readIfThere(home, fileOf(home))
+  const named = Schema.decodeUnknownOption(NamedService)(text)
+  return Option.isSome(named) && URL.canParse(named.value.serviceUrl) ? named.value.serviceUrl : undefined
+})
 
 /** Signs the tokens and writes the file. */
 export const writeEmbeddedFile = Effect.fnUntraced(function* (options: {
@@ -43,6 +57,6 @@ export const writeEmbeddedFile = Effect.fnUntraced(function* (options: {
     merchants: Object.fromEntries(entries),
     operatorToken: yield* tokenOf("operator", "local-operator")
   }
-  yield* writePrivately(options.home, join(options.home, "embedded.json"), access)
+  yield* writePrivately(options.home, fileOf(options.home), access)
   return access
 })

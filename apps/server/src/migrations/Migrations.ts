@@ -111,23 +111,28 @@ export const migrationStatus = Effect.fn("Migrations.status")(function* (
 }, Effect.scoped)
 
 /**
- * Lets a login serve the database of `url`: membership in `credit_runtime`, and CONNECT here. May be repeated. `url`
- * must be of one who may grant the role: an administrator, or who created it.
+ * Lets a login serve the database of `url`: CONNECT here, and membership in `credit_runtime` where it has none. May be
+ * repeated. The owner may grant CONNECT; the role only who created it, or an administrator.
  */
 export const grantRuntime = Effect.fn("Migrations.grantRuntime")(function* (options: {
   readonly url: Redacted.Redacted
   readonly login: string
 }) {
   const connection = yield* connect(options.url)
+  // CONNECT first: the owner may grant that, and the role perhaps not. A login that is a member already needs no more.
   for (const statement of [
-    "SELECT format('GRANT credit_runtime TO %I', $1::text) AS sql",
-    "SELECT format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), $1::text) AS sql"
+    "SELECT format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), $1::text) AS sql",
+    `SELECT format('GRANT credit_runtime TO %I', $1::text) AS sql
+     WHERE NOT EXISTS (
+       SELECT FROM pg_auth_members AS m
+       WHERE m.roleid = 'credit_runtime'::regrole AND m.member = to_regrole(quote_ident($1::text))
+     )`
   ]) {
     yield* connection.query(statement, [options.login]).pipe(
-      Effect.flatMap(({ rows }) => Schema.decodeUnknownEffect(Schema.NonEmptyArray(Statement))(rows)),
-      // PostgreSQL answers format() with one row of one text: anything else is a defect.
+      Effect.flatMap(({ rows }) => Schema.decodeUnknownEffect(Schema.Array(Statement))(rows)),
+      // PostgreSQL answers format() with a text: anything else is a defect.
       Effect.catchTag("SchemaError", Effect.die),
-      Effect.flatMap(([{ sql }]) => connection.query(sql)),
+      Effect.flatMap((statements) => Effect.forEach(statements, ({ sql }) => connection.query(sql))),
       Effect.catchTag("SqlError", unavailable)
     )
   }

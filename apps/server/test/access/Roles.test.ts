@@ -33,6 +33,27 @@ describe("who may call what", () => {
     }
   }
 
+  const grants = [
+    { type: "welcome", least: "app" },
+    { type: "promo", productCode: "launch", least: "admin" },
+    { type: "manual", credits: 5, accessPeriodDays: 5, justification: "x", least: "admin" }
+  ] as const
+  for (const { least, ...grant } of grants) {
+    for (const role of roles) {
+      const allowed = roles.indexOf(role) >= roles.indexOf(least)
+      it(`a ${grant.type} grant is ${allowed ? "open" : "closed"} to ${role}`, async () => {
+        const { error, value } = await call(
+          service,
+          "Grant.Apply",
+          { userId: "u1", grant },
+          { token: await tokenOf(role), headers: { ...headersOf(role), "idempotency-key": `${grant.type}-${role}` } }
+        )
+        if (allowed) assert.isDefined(value)
+        else assert.deepStrictEqual(error, { _tag: "Forbidden", requiredRole: least })
+      })
+    }
+  }
+
   const ask = async (token: Promise<string>, merchant?: string, payload: unknown = { userId: "u1" }) =>
     call(service, "GetUserBalance", payload, {
       token: await token,

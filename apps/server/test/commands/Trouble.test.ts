@@ -144,12 +144,25 @@ describe("In trouble the engine", () => {
 
   it("makes an account again that it knew and that is gone, as after a restore", async () => {
     const worker = await fixture.makeWorker()
-    await fixture.runOn(worker, "Operation.Open", { userId: "restored", operationTypeCode: "api_call" })
+    const unknown = { userId: "restored", grant: { type: "promo" as const, productCode: "none" } }
+    await fixture.runOn(worker, "Grant.Apply", unknown, { role: "admin" })
     await fixture.owner.query("ALTER TABLE accounts DISABLE TRIGGER USER")
     await fixture.owner.query("DELETE FROM accounts WHERE user_id = 'restored'")
     await fixture.owner.query("ALTER TABLE accounts ENABLE TRIGGER USER")
     const answer = await fixture.runOn(worker, "Grant.Apply", manual("restored"), { role: "admin" })
     expect(at(answer.value, "userBalance", "balance")).toBe(100)
+  })
+
+  it("makes no account for work that a user without one asks for", async () => {
+    const refused = await fixture.run("Operation.Open", { userId: "stranger", operationTypeCode: "api_call" })
+    expect(refused.error).toMatchObject({ _tag: "InsufficientBalance", available: 0, required: 1 })
+    expect(await fixture.owner.query("SELECT 1 FROM accounts WHERE user_id = 'stranger'")).toEqual([])
+    const [bought, opened] = await Promise.all([
+      fixture.run("Purchase.Settled", purchaseOf("stranger", "strange-1")),
+      fixture.run("Operation.Open", { userId: "stranger", operationTypeCode: "api_call", estimatedAmount: "5" })
+    ])
+    expect(at(bought.value, "userBalance", "balance")).toBe(1000)
+    expect(at(opened.value, "operation", "held")).toBe(5)
   })
 
   it("makes the month that the ledger lacks, and writes", async () => {

@@ -2,6 +2,7 @@ import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync, unl
 import { join } from "node:path"
 import { afterAll, afterEach, describe, expect, it } from "vitest"
 import {
+  canBeNobody,
   cleanUp,
   copyOfPackage,
   directoryOf,
@@ -42,7 +43,7 @@ describe("PostgreSQL's binaries", { timeout: 60_000 }, () => {
     expect(existsSync(join(home, "binaries"))).toBe(false)
   })
 
-  it.runIf(isRoot)("that lack them where nothing may be written are copied to the home, once", async () => {
+  it.runIf(canBeNobody)("that lack them where nothing may be written are copied to the home, once", async () => {
     const packageDirectory = packageWithoutLinks(freshDirectory())
     const home = join(directoryOf(NOBODY), "home")
     const first = hold({ home, port, packageDirectory }, NOBODY)

@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, spawn } from "node:child_process"
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process"
 import { chmodSync, chownSync, cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
@@ -53,6 +53,7 @@ export const hold = (options: EmbeddedPostgresOptions, uid?: number, drains = fa
   })
   const ended = new Promise<number | NodeJS.Signals | null>((resolve) => {
     child.on("close", (code, signal) => resolve(code ?? signal))
+    child.on("error", () => resolve(null))
   })
   const said = new Promise<Said>((resolve, reject) => {
     child.stdout.on("data", (chunk: Buffer) => {
@@ -61,6 +62,7 @@ export const hold = (options: EmbeddedPostgresOptions, uid?: number, drains = fa
       if (line !== undefined) resolve(JSON.parse(line))
     })
     child.on("close", (code) => reject(new Error(`The holder ended (${code}) and said nothing: ${log}`)))
+    child.on("error", reject)
   })
   // A test that never asks what a killed holder said must not fail for it.
   said.catch(() => undefined)
@@ -209,3 +211,7 @@ export const occupy = async (port: number): Promise<() => Promise<void>> => {
 export const isRoot = process.getuid?.() === 0
 /** An account with a name and no rights, which every Linux has. */
 export const NOBODY = 65_534
+
+/** Whether a process can run as nobody: as root, from a checkout that is not below a directory closed to others. */
+export const canBeNobody =
+  isRoot && spawnSync(process.execPath, ["-e", ""], { cwd: "/", uid: NOBODY, gid: NOBODY }).status === 0
