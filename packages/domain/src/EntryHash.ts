@@ -1,29 +1,9 @@
 import { Buffer } from "node:buffer"
 import { createHash } from "node:crypto"
+import type { EntryState } from "./LedgerEntry.ts"
 
-/**
- * What an entry's hash covers. Ids in lower case, decimals in canonical text (see `canonicalDecimal`), instants in
- * epoch milliseconds, `amount`, `balanceAfter` and `seq` safe integers.
- */
-export interface EntryFields {
-  readonly entryId: string
-  readonly userId: string
-  readonly seq: number
-  readonly lotId: string | null
-  readonly amount: number
-  readonly balanceAfter: number
-  readonly reason: string
-  readonly operationType: string
-  readonly resourceAmount: string
-  readonly resourceUnit: string
-  readonly capturedRate: string | null
-  readonly operationId: string | null
-  readonly workflowId: string | null
-  readonly note: string | null
-  readonly actor: string | null
-  readonly effectiveAt: number
-  readonly createdAt: number
-}
+/** What an entry's hash covers: all of it but the hash itself, whatever the reason says. Ids are in lower case. */
+export type EntryFields = Omit<EntryState, "hash" | "reason"> & { readonly reason: string }
 
 /** What stands for the predecessor's hash before an account's first entry. */
 export const noPredecessor: Uint8Array = new Uint8Array(32)
@@ -51,13 +31,3 @@ export const canonicalEntry = (fields: EntryFields): string =>
  */
 export const entryHash = (previous: Uint8Array, fields: EntryFields): Uint8Array =>
   createHash("sha256").update(previous).update(canonicalEntry(fields), "utf8").digest()
-
-/**
- * The canonical text of a plain decimal's text: no leading zeros, no trailing zeros after the point ("1.50" → "1.5",
- * "2.000" → "2"), as PostgreSQL writes `trim_scale`. Throws a RangeError on what is not a plain non-negative decimal.
- */
-export const canonicalDecimal = (text: string): string => {
-  const [, whole, fraction] = /^0*([0-9]+?)(?:\.(?=[0-9])([0-9]*?)0*)?$/.exec(text) ?? []
-  if (whole === undefined) throw new RangeError(`not a plain decimal: ${text.slice(0, 50)}`)
-  return fraction === undefined || fraction === "" ? whole : `${whole}.${fraction}`
-}

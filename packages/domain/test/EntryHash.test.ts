@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs"
-import { canonicalDecimal, canonicalEntry, type EntryFields, entryHash, noPredecessor } from "@credit/domain/EntryHash"
+import { canonicalEntry, type EntryFields, entryHash, noPredecessor } from "@credit/domain/EntryHash"
 import { describe, expect, it } from "vitest"
 
 interface Vector {
@@ -68,27 +68,4 @@ describe("the hash of an entry", () => {
     const cut = (note: string | null, actor: string | null) => canonicalEntry({ ...vector.entry, note, actor })
     expect(new Set([cut("a,1:b", null), cut("a", "b"), cut("-", null), cut(null, "-"), cut("", null)]).size).toBe(5)
   })
-})
-
-describe("canonicalDecimal", () => {
-  it.each([
-    ["0", "0"],
-    ["0.000", "0"],
-    ["1.50", "1.5"],
-    ["100", "100"],
-    ["100.00", "100"],
-    ["10.010", "10.01"],
-    ["007.70", "7.7"],
-    ["0.000001", "0.000001"],
-    ["9999999999999999", "9999999999999999"]
-  ])("writes %s as %s", (text, canonical) => {
-    expect(canonicalDecimal(text)).toBe(canonical)
-  })
-
-  it.each(["", ".", "1.", ".5", "-1", "+1", "1e3", "NaN", " 1", "1 ", "1\n", "0x1", "1,5", "Infinity"])(
-    "refuses %j",
-    (text) => {
-      expect(() => canonicalDecimal(text)).toThrow(RangeError)
-    }
-  )
 })
