@@ -15,5 +15,6 @@ export const projects: ReadonlyArray<Project> = [
   { name: "rpc", folder: "packages/rpc/test", postgres: false, isolate: false },
   { name: "client", folder: "packages/client/test", postgres: false, isolate: true },
   { name: "server", folder: "apps/server/test", postgres: true, isolate: true },
+  { name: "bench", folder: "bench/test", postgres: false, isolate: true },
   { name: "suites", folder: "test", postgres: true, isolate: true }
 ]

@@ -43,12 +43,14 @@ SELECT json_build_object(
     FROM public.service_status AS s WHERE s.status = 'maintenance'
   ) AS x),
   'keys', ${jsonRows(`
-    SELECT i.command_type AS type, i.idempotency_key AS key, i.state, encode(i.fingerprint, 'hex') AS fingerprint,
-      i.field_hashes AS "fieldHashes", i.response, app.epoch_milliseconds(i.claimed_at) AS "claimedAt",
-      app.epoch_milliseconds(i.expires_at) AS "expiresAt", app.epoch_milliseconds(i.lease_until) AS "leaseUntil"
-    FROM json_to_recordset($6::json) AS k (type text, key text)
-    JOIN public.idempotency_tracking AS i ON i.command_type = k.type AND i.idempotency_key = k.key`)},
-  'accounts', ${jsonRows(`SELECT ${ACCOUNT_COLUMNS} FROM who JOIN public.accounts AS a ON a.user_id = who.user_id`)},
+    SELECT y.* FROM json_to_recordset($6::json) AS k (type text, key text)
+    CROSS JOIN LATERAL (
+      SELECT i.command_type AS type, i.idempotency_key AS key, i.state, encode(i.fingerprint, 'hex') AS fingerprint,
+        i.field_hashes AS "fieldHashes", i.response, app.epoch_milliseconds(i.claimed_at) AS "claimedAt",
+        app.epoch_milliseconds(i.expires_at) AS "expiresAt", app.epoch_milliseconds(i.lease_until) AS "leaseUntil"
+      FROM public.idempotency_tracking AS i WHERE i.command_type = k.type AND i.idempotency_key = k.key OFFSET 0
+    ) AS y`)},
+  'accounts', ${jsonRows(perUser(`SELECT ${ACCOUNT_COLUMNS} FROM public.accounts AS a WHERE a.user_id = who.user_id`))},
   'lots', ${jsonRows(
     perUser(`
     SELECT ${LOT_COLUMNS} FROM public.lots AS l WHERE l.user_id = who.user_id AND l.active`)
@@ -91,7 +93,8 @@ SELECT json_build_object(
 
 /**
  * Runs a query for each user of `who`. As a join it could be planned the other way round, through everything that is open
- * or active of all users; the fence (`OFFSET 0`) keeps it a lookup per user, whatever the statistics say.
+ * or active of all users, above all where the plan was made while the tables were empty; the fence (`OFFSET 0`) keeps it a
+ * lookup per user, whatever the statistics say. The keys are looked up in the same way.
  */
 function perUser(query: string): string {
   return `SELECT y.* FROM who CROSS JOIN LATERAL (${query} OFFSET 0) AS y`
