@@ -1,5 +1,5 @@
 import * as Data from "effect/Data"
-import type { SqlError } from "effect/sql/SqlError"
+import { isSqlError, type SqlError } from "effect/sql/SqlError"
 
 /**
  * Why a batch did not end. Nothing of it is in the database, unless `committing` says that the answer to the COMMIT was
@@ -58,4 +58,14 @@ export const classify = (error: SqlError, committing: boolean): BatchError => {
             ? "connection"
             : "rejected"
   return new BatchError({ kind, committing: committing && kind === "connection", cause: error })
+}
+
+/**
+ * What is logged of a cause. Of what the database says, its code and its own message: the detail beside them quotes rows,
+ * payment references among them.
+ */
+export const loggable = ({ cause }: BatchError): unknown => {
+  if (!isSqlError(cause)) return cause
+  const inner: unknown = cause.reason.cause
+  return `${sqlState(cause) ?? cause.reason._tag}: ${inner instanceof Error ? inner.message : cause.reason.message}`
 }

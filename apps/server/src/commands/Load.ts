@@ -208,12 +208,13 @@ export const decodeState = (text: string): State => {
  */
 export const LOAD_CLOSINGS = `
 SELECT ${jsonRows(`
-  SELECT ${ENTRY_COLUMNS}
-  FROM public.operations AS o
-  JOIN public.ledger_entries AS e
-    ON e.user_id = o.user_id AND e.created_at = o.closed_at AND e.operation_id = o.operation_id
+  SELECT y.* FROM public.operations AS o
+  CROSS JOIN LATERAL (
+    SELECT ${ENTRY_COLUMNS} FROM public.ledger_entries AS e
+    WHERE e.user_id = o.user_id AND e.created_at = o.closed_at AND e.operation_id = o.operation_id OFFSET 0
+  ) AS y
   WHERE o.operation_id = ANY (ARRAY ${idElements("$1")}) AND o.status = 'closed'
-  ORDER BY e.user_id, e.seq`)}::text AS loaded`
+  ORDER BY y."userId", y.seq`)}::text AS loaded`
 
 /** The closed operations that closes of the batch name: their entries must be loaded too. */
 export const closedOperations = (state: State, commands: ReadonlyArray<Command>): ReadonlyArray<string> =>

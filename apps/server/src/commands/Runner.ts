@@ -6,7 +6,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { type BatchOutcome, runBatch } from "./Batch.ts"
-import { BatchError } from "./BatchError.ts"
+import { BatchError, loggable } from "./BatchError.ts"
 import { EncodedExit, failed, namedUser } from "./Submission.ts"
 import { FAILED_RETRIABLE } from "./Write.ts"
 
@@ -131,11 +131,11 @@ const ensurePartitions = (options: RunnerOptions) =>
  */
 const giveUp = Effect.fnUntraced(function* (command: Command, error: BatchError, options: RunnerOptions) {
   if (error.kind === "connection" || error.kind === "rerun") {
-    yield* Effect.logWarning("A command failed for want of the database", error.cause)
+    yield* Effect.logWarning("A command failed for want of the database", loggable(error))
     return answered(command, { _tag: "ServiceUnavailable" })
   }
   const correlationId = options.newId(Date.now())
-  yield* Effect.logError("A command failed", error.cause).pipe(
+  yield* Effect.logError("A command failed", loggable(error)).pipe(
     Effect.annotateLogs({ correlationId, command: command.intent.type, transactionId: command.transactionId })
   )
   if (!command.dryRun) yield* storeRetriable(command, options)

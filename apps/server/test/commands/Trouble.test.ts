@@ -1,4 +1,5 @@
 import { ServiceUnavailable } from "@credit/rpc/Errors"
+import { BatchError, loggable } from "@credit/server/commands/BatchError"
 import type { EngineDatabase } from "@credit/server/commands/Runner"
 import type { PgConnection } from "@effect/sql-pg/PgConnection"
 import * as Effect from "effect/Effect"
@@ -73,6 +74,15 @@ describe("In trouble the engine", () => {
     expect(again.value).toMatchObject({ lot: { creditsTotal: 100 }, meta: { replayed: false } })
     expect(await stateOf("poison-poison")).toBe("SUCCEEDED")
     expect(await lotsOf("poison")).toBe(1)
+  })
+
+  it("logs what the database refused, not the rows that it quotes", async () => {
+    const reason = {
+      cause: Object.assign(new Error("duplicate key value"), { code: "23505", detail: "Key (external_ref)=(pay-9)" }),
+      message: "failed"
+    }
+    const cause = new SqlError({ reason: new ConnectionError(reason) })
+    expect(loggable(new BatchError({ kind: "rerun", committing: false, cause }))).toBe("23505: duplicate key value")
   })
 
   /** A database whose connections do something else at COMMIT, as often as told; afterwards it is like any other. */

@@ -40,6 +40,25 @@ describe("The engine", () => {
     expect(await faults(fixture.owner)).toEqual([])
   })
 
+  it("answers a close and a purchase that come again under other keys with the original, and refuses others", async () => {
+    await fixture.run("Purchase.Settled", purchaseOf("cat", "pay-cat"))
+    const opened = await fixture.run("Operation.Open", { userId: "cat", operationTypeCode: "api_call" })
+    const operationId = String(at(opened.value, "operation", "operationId"))
+    const close = (resourceAmount: string) =>
+      fixture.run("Operation.RecordAndClose", { operationId, resourceAmount, completedAt })
+    const first = await close("7")
+    const again = await close("7.0")
+    expect(at(first.value, "ledgerEntries", "0", "hash")).toMatch(/^[0-9a-f]{64}$/)
+    expect(at(again.value, "ledgerEntries")).toEqual(at(first.value, "ledgerEntries"))
+    expect((await close("8")).error).toMatchObject({ _tag: "IntentConflict", fields: ["resourceAmount"] })
+
+    const settled = await fixture.run("Purchase.Settled", purchaseOf("cat", "pay-cat"))
+    expect(settled.value).toMatchObject({ lot: { creditsRemaining: 993 }, userBalance: { balance: 993 } })
+    const other = await fixture.run("Purchase.Settled", purchaseOf("dog", "pay-cat"))
+    expect(other.error).toMatchObject({ _tag: "IntentConflict", fields: ["userId"] })
+    expect(await faults(fixture.owner)).toEqual([])
+  })
+
   it("gives one effect and equal answers to a thousand identical commands", async () => {
     const other = await fixture.makeWorker()
     const first = await fixture.makeWorker()
