@@ -7,13 +7,11 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { SqlError } from "effect/sql/SqlError"
 import { BatchError, classify } from "./BatchError.ts"
-import { closedOperations, decodeClosings, decodeState, LOAD, LOAD_CLOSINGS, loadParameters } from "./Load.ts"
-import { BARRIER_EXCLUSIVE, BARRIER_SHARED, ENSURE_ACCOUNTS, LOCK_RECEIPT_COUNTER, lockAccounts } from "./Lock.ts"
+import { closedOperations, decodeClosings, decodeState, LOAD_CLOSINGS, loadStatement } from "./Load.ts"
+import { BARRIER_EXCLUSIVE, BARRIER_SHARED, ENSURE_ACCOUNTS, LOCK_RECEIPT_COUNTER, lockStatement } from "./Lock.ts"
+import { needsOf } from "./Needs.ts"
 import { isExclusive, mayBegin, namedOperation, namedUser } from "./Submission.ts"
 import { type Statement, writes } from "./Write.ts"
-
-const LOCK_FREE = lockAccounts("skip")
-const LOCK_ALL = lockAccounts("wait")
 
 export interface BatchOptions {
   /** What to do about an account that somebody else holds: leave its commands out, or wait for it. */
@@ -76,24 +74,22 @@ const lockAndLoad = Effect.fnUntraced(function* (
   commands: ReadonlyArray<Command>,
   options: BatchOptions
 ) {
-  const parameters = loadParameters(commands)
-  const [users = "[]", operations = "[]"] = parameters
+  const needs = needsOf(commands)
   const statements: Array<Statement> = [
     { sql: "BEGIN", parameters: [] },
     { sql: commands.some(isExclusive) ? BARRIER_EXCLUSIVE : BARRIER_SHARED, parameters: [] }
   ]
   if (options.maybeNew.length > 0) {
-    statements.push({ sql: ENSURE_ACCOUNTS, parameters: [JSON.stringify(options.maybeNew)] })
+    statements.push({ sql: ENSURE_ACCOUNTS, parameters: [options.maybeNew] })
   }
-  statements.push({ sql: options.busy === "skip" ? LOCK_FREE : LOCK_ALL, parameters: [users, operations] })
+  const lock = statements.push(lockStatement(needs, options.busy)) - 1
   if (commands.some(({ intent }) => intent.type === "Purchase.Settled")) {
     statements.push({ sql: LOCK_RECEIPT_COUNTER, parameters: [] })
   }
-  statements.push({ sql: LOAD, parameters })
+  statements.push(loadStatement(needs))
   const answers = yield* flight(connection, statements, options, false).pipe(
     Effect.tapError((error) => (error.kind === "connection" ? Effect.void : rollback(connection, options)))
   )
-  const lock = statements.findIndex(({ sql }) => sql === LOCK_FREE || sql === LOCK_ALL)
   return {
     locked: new Set((answers[lock]?.rows ?? []).map((row) => String(row.user_id))),
     loaded: decodeState(onlyText(answers.at(-1)))
@@ -109,7 +105,7 @@ const withClosings = Effect.fnUntraced(function* (
 ) {
   const closed = closedOperations(state, commands)
   if (closed.length === 0) return state
-  const statement = { sql: LOAD_CLOSINGS, parameters: [JSON.stringify(closed)] }
+  const statement = { sql: LOAD_CLOSINGS, parameters: [closed] }
   const [answer] = yield* flight(connection, [statement], options, false).pipe(
     Effect.tapError((error) => (error.kind === "connection" ? Effect.void : rollback(connection, options)))
   )

@@ -1,3 +1,6 @@
+import type { Needs } from "./Needs.ts"
+import type { Statement } from "./Write.ts"
+
 /**
  * The first key of every advisory lock of this service; the second says what for. `1` is the migration runner, `2` the
  * barrier, `3` the making of partitions.
@@ -11,27 +14,42 @@ export const BARRIER_SHARED = `SELECT pg_advisory_xact_lock_shared(${LOCK_CLASS}
 /** Held by what changes the ground of decisions: the clock, the catalog, the settings, maintenance. */
 export const BARRIER_EXCLUSIVE = `SELECT pg_advisory_xact_lock(${LOCK_CLASS}, ${BARRIER})`
 
-/** Makes the missing accounts of users ($1, a JSON array), in the order in which accounts are locked. */
+/** Makes the missing accounts of users ($1), in the order in which accounts are locked. */
 export const ENSURE_ACCOUNTS = `
 INSERT INTO public.accounts (user_id)
-SELECT u.user_id FROM json_array_elements_text($1::json) AS u (user_id)
+SELECT u.user_id FROM unnest($1::text[]) AS u (user_id)
 ORDER BY u.user_id COLLATE "C"
 ON CONFLICT (user_id) DO NOTHING`
 
-/**
- * Locks the accounts of users ($1) and of the users of operations ($2), JSON arrays, in order; answers whose it got.
- * `SKIP LOCKED` leaves out an account that somebody else holds; without it the statement waits for it.
- */
-export const lockAccounts = (busy: "skip" | "wait") => `
-SELECT a.user_id FROM public.accounts AS a
-WHERE a.user_id = ANY (ARRAY (
-  SELECT json_array_elements_text($1::json)
+const USERS = "$1::text[]"
+const USERS_AND_THOSE_OF_OPERATIONS = `ARRAY (
+  SELECT unnest($1::text[])
   UNION
-  SELECT o.user_id FROM public.operations AS o
-  WHERE o.operation_id = ANY (ARRAY (SELECT json_array_elements_text($2::json)::uuid))
-))
+  SELECT o.user_id FROM public.operations AS o WHERE o.operation_id = ANY ($2::uuid[])
+)`
+
+const lockAccounts = (users: string, busy: "skip" | "wait") => `
+SELECT a.user_id FROM public.accounts AS a
+WHERE a.user_id = ANY (${users})
 ORDER BY a.user_id COLLATE "C"
 FOR UPDATE${busy === "skip" ? " SKIP LOCKED" : ""}`
+
+const LOCKS = {
+  skip: { users: lockAccounts(USERS, "skip"), all: lockAccounts(USERS_AND_THOSE_OF_OPERATIONS, "skip") },
+  wait: { users: lockAccounts(USERS, "wait"), all: lockAccounts(USERS_AND_THOSE_OF_OPERATIONS, "wait") }
+}
+
+/**
+ * Locks the accounts of users and of the users of operations, in order; answers whose it got. `skip` leaves out an account
+ * that somebody else holds; `wait` waits for it.
+ */
+export const lockStatement = (
+  { operations, users }: Pick<Needs, "operations" | "users">,
+  busy: "skip" | "wait"
+): Statement =>
+  operations.length === 0
+    ? { sql: LOCKS[busy].users, parameters: [users] }
+    : { sql: LOCKS[busy].all, parameters: [users, operations] }
 
 /** Locks the receipt counter, after the accounts: numbers are given one batch at a time. */
 export const LOCK_RECEIPT_COUNTER = "SELECT 1 FROM public.receipt_counter FOR UPDATE"

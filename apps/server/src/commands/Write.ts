@@ -6,7 +6,7 @@ import { fromMillis } from "../ledger/rows.ts"
 /** One statement of a batch's writes. */
 export interface Statement {
   readonly sql: string
-  readonly parameters: ReadonlyArray<string>
+  readonly parameters: ReadonlyArray<string | ReadonlyArray<string>>
 }
 
 /**
