@@ -54,9 +54,15 @@ export const runBatch = Effect.fnUntraced(function* (
     catch: (cause) => new BatchError({ kind: "rejected", committing: false, cause })
   }).pipe(Effect.tapError(() => rollback(connection, options)))
   const statements = writes(decided.facts, state.now, options.newId)
+  const decidedResults = decided.results.values()
+  const results = ready.map((is) => (is ? decidedResults.next().value : undefined))
+  if (statements.length === 0) {
+    // Nothing is left behind, new accounts neither: in maintenance not even those are written. So they are not known.
+    yield* rollback(connection, options)
+    return { results, users: users.map((user, index) => (ready[index] ? undefined : user)) }
+  }
   yield* flight(connection, [...statements, { sql: "COMMIT", parameters: [] }], options, true)
-  const results = decided.results.values()
-  return { results: ready.map((is) => (is ? results.next().value : undefined)), users }
+  return { results, users }
 })
 
 const userOf = (command: Command, state: State): string | undefined =>

@@ -85,17 +85,17 @@ describe("In trouble the engine", () => {
     expect(loggable(new BatchError({ kind: "rerun", committing: false, cause }))).toBe("23505: duplicate key value")
   })
 
-  /** A database whose connections do something else at COMMIT, as often as told; afterwards it is like any other. */
-  const atCommit = (times: number, instead: (connection: PgConnection) => Effect.Effect<never, SqlError>) => {
+  /** A database whose connections do something else at a transaction's end, as often as told; then it is like any other. */
+  const atEnd = (times: number, instead: (connection: PgConnection, end: string) => Effect.Effect<never, SqlError>) => {
     let left = times
     return (database: EngineDatabase): EngineDatabase => ({
       ...database,
       connection: Effect.map(database.connection, (connection) => ({
         ...connection,
         query: (sql, parameters, prepare) => {
-          if (sql !== "COMMIT" || left === 0) return connection.query(sql, parameters, prepare)
+          if ((sql !== "COMMIT" && sql !== "ROLLBACK") || left === 0) return connection.query(sql, parameters, prepare)
           left--
-          return instead(connection)
+          return instead(connection, sql)
         }
       }))
     })
@@ -107,7 +107,7 @@ describe("In trouble the engine", () => {
   it("finds out what became of a commit whose answer was lost: it had happened", async () => {
     const worker = await fixture.makeWorker(
       {},
-      atCommit(1, (connection) => Effect.andThen(connection.query("COMMIT"), Effect.fail(lost)))
+      atEnd(1, (connection) => Effect.andThen(connection.query("COMMIT"), Effect.fail(lost)))
     )
     const answer = await fixture.runOn(worker, "Purchase.Settled", purchaseOf("lucky", "cut-after"), {
       key: "cut-after"
@@ -119,7 +119,7 @@ describe("In trouble the engine", () => {
   it("finds out what became of a commit whose answer was lost: it had not happened", async () => {
     const worker = await fixture.makeWorker(
       {},
-      atCommit(1, (connection) => Effect.andThen(connection.query("ROLLBACK"), Effect.fail(lost)))
+      atEnd(1, (connection) => Effect.andThen(connection.query("ROLLBACK"), Effect.fail(lost)))
     )
     const answer = await fixture.runOn(worker, "Purchase.Settled", purchaseOf("unlucky", "cut-before"), {
       key: "cut-before"
@@ -131,7 +131,7 @@ describe("In trouble the engine", () => {
   it("tells a caller to ask again with the same key when every answer is lost, and then tells what happened", async () => {
     const worker = await fixture.makeWorker(
       {},
-      atCommit(9, (connection) => Effect.andThen(connection.query("COMMIT"), Effect.fail(lost)))
+      atEnd(9, (connection, end) => Effect.andThen(connection.query(end), Effect.fail(lost)))
     )
     const answer = await fixture.runOn(worker, "Grant.Apply", manual("patient"), {
       role: "admin",
