@@ -6,6 +6,7 @@ import * as Layer from "effect/Layer"
 import { AccessLive } from "./access/AccessLive.ts"
 import { Revocations } from "./access/Revocations.ts"
 import { Tokens } from "./access/Tokens.ts"
+import { catalogHandlers } from "./catalog/handlers.ts"
 import { Engine } from "./commands/Engine.ts"
 import { LoggingLive } from "./config/Logging.ts"
 import { Settings } from "./config/Settings.ts"
@@ -22,7 +23,13 @@ import { exitCode, reportFailure, ShutdownLimit } from "./process.ts"
 import { receiptHandlers } from "./receipts/handlers.ts"
 
 /** What answers each RPC of the contract: commands through the engine, queries from the merchant's database. */
-const Handlers = Layer.mergeAll(commandHandlers(Api), accountHandlers, operationHandlers, receiptHandlers)
+const Handlers = Layer.mergeAll(
+  commandHandlers(Api),
+  accountHandlers,
+  operationHandlers,
+  receiptHandlers,
+  catalogHandlers
+)
 
 const Routes = Layer.mergeAll(rpcRoute(Api).pipe(Layer.provide([Handlers, AccessLive])), HealthRoutes)
 

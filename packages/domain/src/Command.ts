@@ -1,13 +1,14 @@
 import * as Schema from "effect/Schema"
+import { OperationTypeCreate, ProductArchive, ProductCreate } from "./CatalogCommands.ts"
 import { PositiveCredits } from "./Credits.ts"
 import { Money, ResourceAmount } from "./Decimal.ts"
 import { Code, Country, Currency, OperationId, text, UserId } from "./Ids.ts"
+import { AccessPeriodDays } from "./Product.ts"
 import { TaxBreakdown } from "./Receipt.ts"
+import { MaintenanceEnter, MaintenanceExit, MerchantConfigure } from "./ServiceCommands.ts"
 import { Timestamp } from "./Timestamp.ts"
 
 const minutes = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 525_600 }))
-/** Days of 24 hours; a hundred years at most. */
-const AccessPeriodDays = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 36_500 }))
 
 /** A purchase that the upstream app has settled with its payment provider. */
 export const PurchaseSettled = Schema.Struct({
@@ -89,10 +90,50 @@ export const commandPayloads = {
   "Operation.Cancel": OperationCancel,
   "Operation.Extend": OperationExtend,
   "Grant.Apply": GrantApply,
+  "Product.Create": ProductCreate,
+  "Product.Archive": ProductArchive,
+  "OperationType.Create": OperationTypeCreate,
+  "Merchant.Configure": MerchantConfigure,
+  "Maintenance.Enter": MaintenanceEnter,
+  "Maintenance.Exit": MaintenanceExit,
   "Sandbox.AdvanceClock": SandboxAdvanceClock
 } as const
 
 export type CommandType = keyof typeof commandPayloads
+
+/** How the engine treats a kind of command; who may send it stands with the RPC. */
+export interface CommandTraits {
+  /**
+   * `exclusive`: it changes the ground that batches decide on (catalog, settings, clock, maintenance), so it runs alone,
+   * and no batch is under way while it does.
+   */
+  readonly barrier: "shared" | "exclusive"
+  /** Whether it is taken while the merchant is in maintenance. */
+  readonly maintenance: "refused" | "open"
+  /** Whether it can make something of a user who has no account yet. Others are refused without one. */
+  readonly begins: boolean
+}
+
+const ordinary: CommandTraits = { barrier: "shared", maintenance: "refused", begins: false }
+const beginning: CommandTraits = { ...ordinary, begins: true }
+const exclusive: CommandTraits = { ...ordinary, barrier: "exclusive" }
+
+/** The traits of each command: the one place that says how it runs. */
+export const commandTraits: { readonly [T in CommandType]: CommandTraits } = {
+  "Purchase.Settled": beginning,
+  "Operation.Open": ordinary,
+  "Operation.RecordAndClose": ordinary,
+  "Operation.Cancel": ordinary,
+  "Operation.Extend": ordinary,
+  "Grant.Apply": beginning,
+  "Product.Create": exclusive,
+  "Product.Archive": exclusive,
+  "OperationType.Create": exclusive,
+  "Merchant.Configure": exclusive,
+  "Maintenance.Enter": { ...exclusive, maintenance: "open" },
+  "Maintenance.Exit": { ...exclusive, maintenance: "open" },
+  "Sandbox.AdvanceClock": exclusive
+}
 
 /** A command's name with its decoded payload. */
 export type CommandIntent = {

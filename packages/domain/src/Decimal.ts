@@ -53,3 +53,19 @@ export const Money = decimal("Money", {
   scale: 4,
   description: 'a decimal string such as "29.99": at least 0, less than 10^12, at most 4 decimals'
 })
+
+/** Per cent: 0 ≤ rate ≤ 100, at most 4 decimals. */
+export const percent = decimal("Percent", {
+  integerDigits: 3,
+  scale: 4,
+  description: 'a decimal string such as "20" or "16.67": per cent, 0 to 100, at most 4 decimals'
+}).check(
+  Schema.makeFilter((value) => BigDecimal.isLessThanOrEqualTo(value, BigDecimal.fromBigInt(100n)), {
+    expected: "at most 100"
+  })
+)
+
+/** A rate that work is charged by: more than 0. */
+export const PositiveRate = Rate.check(
+  Schema.makeFilter((value) => BigDecimal.isPositive(value), { expected: "more than 0" })
+)

@@ -4,9 +4,10 @@ import { Money } from "./Decimal.ts"
 import { Code, Country, Currency, LotId, text, UserId } from "./Ids.ts"
 import { Timestamp, timestampText } from "./Timestamp.ts"
 
-/** Tax within or on top of a price, as the upstream app computed it. */
+/** Tax within a price, by the merchant's regime; or within or on top of it, as the upstream app computed it. */
 export const TaxBreakdown = Schema.Struct({
   regime: text(50),
+  /** Per cent. */
   rate: Schema.optionalKey(Money),
   net: Money,
   tax: Money,

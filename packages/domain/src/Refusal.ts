@@ -124,6 +124,21 @@ export class GrantUnavailable extends Schema.TaggedError<GrantUnavailable>()("Gr
   }
 }
 
+/** A product of this code was created before. Products are never edited: archive it, and create one with another code. */
+export class ProductAlreadyExists extends Schema.TaggedError<ProductAlreadyExists>()("ProductAlreadyExists", {
+  ...meta
+}) {
+  override get message(): string {
+    return "There is a product of this code already"
+  }
+}
+
+export class ProductNotFound extends Schema.TaggedError<ProductNotFound>()("ProductNotFound", { ...meta }) {
+  override get message(): string {
+    return "There is no such product"
+  }
+}
+
 /** Only a merchant onboarded as a sandbox may move its clock. */
 export class NotASandbox extends Schema.TaggedError<NotASandbox>()("NotASandbox", { ...meta }) {
   override get message(): string {

@@ -1,12 +1,15 @@
 import { Accounts } from "./Accounts.ts"
+import { Catalog } from "./Catalog.ts"
+import { Configuration } from "./Configuration.ts"
 import { Grants } from "./Grants.ts"
+import { Maintenance } from "./Maintenance.ts"
 import { Operations } from "./Operations.ts"
 import { Purchases } from "./Purchases.ts"
 import { Receipts } from "./Receipts.ts"
 import { Sandbox } from "./Sandbox.ts"
 
 /** Everything the service can be asked: the contract between server, client and command line. */
-export const Api = Purchases.merge(Operations, Grants, Accounts, Receipts, Sandbox)
+export const Api = Purchases.merge(Operations, Grants, Accounts, Receipts, Catalog, Configuration, Maintenance, Sandbox)
 
 /** The version of the contract under which an answer is stored. */
 export const CONTRACT_VERSION = 1

@@ -4,7 +4,8 @@ import type { EntryState } from "@credit/domain/LedgerEntry"
 import type { LotState } from "@credit/domain/Lot"
 import type { SettingsState } from "@credit/domain/Merchant"
 import type { OperationState } from "@credit/domain/Operation"
-import type { OperationTypeState, ProductState } from "@credit/domain/Product"
+import type { OperationTypeState, OperationTypeVersion } from "@credit/domain/OperationType"
+import type { ProductState } from "@credit/domain/Product"
 import { ENTRY_COLUMNS, jsonRows } from "../ledger/rows.ts"
 import { composeLoad, LOOKED_UP_BY, type LoadStatement, type PartName } from "./Loads.ts"
 import type { Needs } from "./Needs.ts"
@@ -48,6 +49,8 @@ interface Parts extends Record<PartName, unknown> {
   readonly purchases: ReadonlyArray<PurchaseState>
   readonly products: ReadonlyArray<ProductState>
   readonly welcomeProduct: ProductState | null
+  readonly signupProducts: ReadonlyArray<ProductState>
+  readonly newestOperationTypes: ReadonlyArray<OperationTypeVersion>
   readonly operationTypes: ReadonlyArray<OperationTypeState>
   readonly welcomed: ReadonlyArray<string>
   readonly receiptCounter: State["receiptCounter"]
@@ -86,6 +89,8 @@ export const decodeState = (text: string): State => {
     purchases: new Map((loaded.purchases ?? []).map((it) => [it.externalRef, it])),
     products: new Map((loaded.products ?? []).map((it) => [it.productCode, it])),
     welcomeProduct: loaded.welcomeProduct ?? null,
+    signupProducts: loaded.signupProducts ?? [],
+    newestOperationTypes: new Map((loaded.newestOperationTypes ?? []).map((it) => [it.operationTypeCode, it])),
     operationTypes: new Map((loaded.operationTypes ?? []).map((it) => [it.operationTypeCode, it])),
     welcomed: new Set(loaded.welcomed ?? []),
     receiptCounter: loaded.receiptCounter ?? NO_RECEIPTS

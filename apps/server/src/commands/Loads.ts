@@ -3,6 +3,8 @@ import {
   jsonRows,
   LOT_COLUMNS,
   OPERATION_COLUMNS,
+  OPERATION_TYPE_COLUMNS,
+  PRODUCT_COLUMNS,
   RECEIPT_COLUMNS,
   SETTINGS_COLUMNS
 } from "../ledger/rows.ts"
@@ -23,14 +25,8 @@ const rowOf = (query: string) => `(SELECT row_to_json(x) FROM (${query}) AS x)`
 /** The users of the batch, those of its operations among them. */
 const USERS = "((SELECT who.users FROM who)::text[])"
 
-const productsWhere = (condition: string): string => `
-    SELECT p.product_code AS "productCode", p.title, p.credits, p.access_period_days AS "accessPeriodDays",
-      p.distribution, p.grant_policy AS "grantPolicy", app.epoch_milliseconds(p.effective_at) AS "effectiveAt",
-      app.epoch_milliseconds(p.archived_at) AS "archivedAt",
-      ${jsonRows(`
-        SELECT r.country, r.currency, trim_scale(r.amount)::text AS amount
-        FROM public.product_prices AS r WHERE r.product_code = p.product_code`)} AS prices
-    FROM public.products AS p WHERE ${condition}`
+const productsWhere = (condition: string): string =>
+  `SELECT ${PRODUCT_COLUMNS} FROM public.products AS p WHERE ${condition}`
 
 /** Whether a version of a product or a rate, `x`, is in force. */
 const inForce = (x: string) => `${x}.effective_at <= (SELECT clock.now FROM clock)
@@ -127,6 +123,24 @@ export const PARTS = {
       trim_scale(t.credits_per_unit)::text AS "creditsPerUnit"
     FROM public.operation_types AS t
     WHERE t.operation_type_code = ANY (${$("operationTypes")}::text[]) AND ${inForce("t")}`)
+  },
+  signupProducts: {
+    by: ["changedProducts"],
+    sql: () =>
+      jsonRows(
+        productsWhere(`p.grant_policy = 'apply_on_signup'
+      AND (p.archived_at IS NULL OR p.archived_at > (SELECT clock.now FROM clock))`)
+      )
+  },
+  newestOperationTypes: {
+    by: ["changedRates"],
+    sql: ($) =>
+      jsonRows(`
+    SELECT y.* FROM unnest(${$("changedRates")}::text[]) AS c (code)
+    CROSS JOIN LATERAL (
+      SELECT ${OPERATION_TYPE_COLUMNS} FROM public.operation_types AS t
+      WHERE t.operation_type_code = c.code ORDER BY t.effective_at DESC LIMIT 1
+    ) AS y`)
   }
 } as const satisfies Record<string, Part>
 

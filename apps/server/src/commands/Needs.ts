@@ -13,6 +13,10 @@ export interface Needs {
   readonly operationTypes: ReadonlyArray<string>
   /** Users who ask for their welcome grant. */
   readonly welcomes: ReadonlyArray<string>
+  /** Codes of products that are created or archived. */
+  readonly changedProducts: ReadonlyArray<string>
+  /** Codes of operation types that get another version. */
+  readonly changedRates: ReadonlyArray<string>
   /** Kinds of commands, and beside each a key. */
   readonly keyTypes: ReadonlyArray<string>
   readonly keys: ReadonlyArray<string>
@@ -26,6 +30,8 @@ export const needsOf = (commands: ReadonlyArray<Command>): Needs => {
   const products = new Set<string>()
   const operationTypes = new Set<string>()
   const welcomes = new Set<string>()
+  const changedProducts = new Set<string>()
+  const changedRates = new Set<string>()
   // Once each, however often a key is sent at once: stored answers are long.
   const keys = new Map<string, Command>()
   const add = (set: Set<string>, value: string | undefined) => value !== undefined && set.add(value)
@@ -42,6 +48,11 @@ export const needsOf = (commands: ReadonlyArray<Command>): Needs => {
     } else if (intent.type === "Grant.Apply") {
       if (intent.payload.grant.type === "welcome") welcomes.add(intent.payload.userId)
       if (intent.payload.grant.type === "promo") products.add(intent.payload.grant.productCode)
+    } else if (intent.type === "Product.Create" || intent.type === "Product.Archive") {
+      products.add(intent.payload.productCode)
+      changedProducts.add(intent.payload.productCode)
+    } else if (intent.type === "OperationType.Create") {
+      changedRates.add(intent.payload.operationTypeCode)
     }
   }
   return {
@@ -51,6 +62,8 @@ export const needsOf = (commands: ReadonlyArray<Command>): Needs => {
     products: [...products],
     operationTypes: [...operationTypes],
     welcomes: [...welcomes],
+    changedProducts: [...changedProducts],
+    changedRates: [...changedRates],
     keyTypes: Array.from(keys.values(), ({ intent }) => intent.type),
     keys: Array.from(keys.values(), ({ key }) => key)
   }

@@ -1,4 +1,4 @@
-import type { CommandIntent } from "@credit/domain/Command"
+import { type CommandIntent, commandTraits } from "@credit/domain/Command"
 import { type Command, encodeFailure } from "@credit/domain/decide"
 import type { Caller } from "@credit/rpc/Access"
 
@@ -26,15 +26,14 @@ export const namedUser = ({ intent }: Command): string | undefined =>
  * Whether a command can make something of a user who has no account yet. The others are refused without one, and are not
  * worth a row that stays.
  */
-export const mayBegin = ({ dryRun, intent }: Command): boolean =>
-  !dryRun && (intent.type === "Purchase.Settled" || intent.type === "Grant.Apply")
+export const mayBegin = ({ dryRun, intent }: Command): boolean => !dryRun && commandTraits[intent.type].begins
 
 /** The operation a command names. */
 export const namedOperation = ({ intent }: Command): string | undefined =>
   "operationId" in intent.payload ? intent.payload.operationId : undefined
 
 /** Whether a command changes what batches decide on, and so runs alone, with the barrier held exclusively. */
-export const isExclusive = ({ intent }: Command): boolean => intent.type === "Sandbox.AdvanceClock"
+export const isExclusive = ({ intent }: Command): boolean => commandTraits[intent.type].barrier === "exclusive"
 
 /** A failure that was not decided and is stored nowhere, as the answer to a command. */
 export const failed = (

@@ -2,6 +2,7 @@ import type { Facts } from "@credit/domain/decide"
 import type { NewId } from "@credit/domain/Uuid"
 import { CONTRACT_VERSION } from "@credit/rpc/Api"
 import { fromMillis } from "../ledger/rows.ts"
+import { groundWrites } from "./WriteGround.ts"
 
 /** One statement of a batch's writes. */
 export interface Statement {
@@ -160,6 +161,7 @@ export const writes = (facts: Facts, now: number, newId: NewId): ReadonlyArray<S
   if (facts.clockOffsetHours !== null) {
     statements.push({ sql: CLOCK, parameters: [`${facts.clockOffsetHours}`] }, { sql: PARTITIONS, parameters: [] })
   }
+  for (const change of facts.ground) statements.push(...groundWrites(change, now))
   return statements
 }
 

@@ -48,9 +48,28 @@ export const RECEIPT_COLUMNS = `
 /** {@link SettingsState} of `public.merchant_settings AS s`. */
 export const SETTINGS_COLUMNS = `
   s.merchant_id AS "merchantId", s.legal_name AS "legalName", s.legal_address AS "legalAddress", s.tax_id AS "taxId",
-  s.receipt_prefix AS "receiptPrefix", s.operation_timeout_minutes AS "operationTimeoutMinutes",
+  s.tax_regime AS "taxRegime", ${decimal("s.tax_rate")} AS "taxRate", s.receipt_prefix AS "receiptPrefix",
+  s.operation_timeout_minutes AS "operationTimeoutMinutes",
   s.operation_timeout_max_minutes AS "operationTimeoutMaxMinutes", s.late_close_hours AS "lateCloseHours",
   s.max_open_operations AS "maxOpenOperations", s.consumption_order AS "consumptionOrder", s.sandbox`
+
+/** {@link PriceState} of `public.product_prices AS r`. */
+export const PRICE_COLUMNS = `r.country, r.currency, ${decimal("r.amount")} AS amount`
+
+/** {@link ProductState} of `public.products AS p`. */
+export const PRODUCT_COLUMNS = `
+  p.product_code AS "productCode", p.title, p.credits, p.access_period_days AS "accessPeriodDays", p.distribution,
+  p.grant_policy AS "grantPolicy", ${millis("p.effective_at")} AS "effectiveAt",
+  ${millis("p.archived_at")} AS "archivedAt",
+  (SELECT coalesce(json_agg(row_to_json(x)), '[]') FROM (
+    SELECT ${PRICE_COLUMNS} FROM public.product_prices AS r WHERE r.product_code = p.product_code
+  ) AS x) AS prices`
+
+/** {@link OperationTypeVersion} of `public.operation_types AS t`. */
+export const OPERATION_TYPE_COLUMNS = `
+  t.operation_type_id AS "operationTypeId", t.operation_type_code AS "operationTypeCode", t.title,
+  t.resource_unit AS "resourceUnit", ${decimal("t.credits_per_unit")} AS "creditsPerUnit",
+  ${millis("t.effective_at")} AS "effectiveAt", ${millis("t.archived_at")} AS "archivedAt"`
 
 /** All rows of a query as one JSON array, empty for none. */
 export const jsonRows = (query: string) => `(SELECT coalesce(json_agg(row_to_json(x)), '[]') FROM (${query}) AS x)`

@@ -25,8 +25,9 @@ describe("who may call what", () => {
       const required = Context.getOrUndefined(rpc.annotations, RequiredRole) ?? "operator"
       const allowed = roles.indexOf(role) >= roles.indexOf(required)
       it(`${rpc._tag} is ${allowed ? "open" : "closed"} to ${role}`, async () => {
-        // An empty payload is no RPC's: who is let in is told so, and that alone.
-        const { error } = await call(service, rpc._tag, {}, { token: await tokenOf(role), headers: headersOf(role) })
+        // A payload that is no RPC's: who is let in is told so, and that alone.
+        const options = { token: await tokenOf(role), headers: headersOf(role) }
+        const { error } = await call(service, rpc._tag, { unheardOf: true }, options)
         if (allowed) assert.strictEqual(error?._tag, "InvalidRequest")
         else assert.deepStrictEqual(error, { _tag: "Forbidden", requiredRole: required })
       })

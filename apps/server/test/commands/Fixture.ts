@@ -122,6 +122,12 @@ const decoders = {
   "Operation.Cancel": Schema.decodeUnknownSync(commandPayloads["Operation.Cancel"]),
   "Operation.Extend": Schema.decodeUnknownSync(commandPayloads["Operation.Extend"]),
   "Grant.Apply": Schema.decodeUnknownSync(commandPayloads["Grant.Apply"]),
+  "Product.Create": Schema.decodeUnknownSync(commandPayloads["Product.Create"]),
+  "Product.Archive": Schema.decodeUnknownSync(commandPayloads["Product.Archive"]),
+  "OperationType.Create": Schema.decodeUnknownSync(commandPayloads["OperationType.Create"]),
+  "Merchant.Configure": Schema.decodeUnknownSync(commandPayloads["Merchant.Configure"]),
+  "Maintenance.Enter": Schema.decodeUnknownSync(commandPayloads["Maintenance.Enter"]),
+  "Maintenance.Exit": Schema.decodeUnknownSync(commandPayloads["Maintenance.Exit"]),
   "Sandbox.AdvanceClock": Schema.decodeUnknownSync(commandPayloads["Sandbox.AdvanceClock"])
 }
 
@@ -138,6 +144,18 @@ const intentOf = (type: CommandType, payload: unknown): CommandIntent => {
     case "Operation.Extend":
       return { type, payload: decoders[type](payload) }
     case "Grant.Apply":
+      return { type, payload: decoders[type](payload) }
+    case "Product.Create":
+      return { type, payload: decoders[type](payload) }
+    case "Product.Archive":
+      return { type, payload: decoders[type](payload) }
+    case "OperationType.Create":
+      return { type, payload: decoders[type](payload) }
+    case "Merchant.Configure":
+      return { type, payload: decoders[type](payload) }
+    case "Maintenance.Enter":
+      return { type, payload: decoders[type](payload) }
+    case "Maintenance.Exit":
       return { type, payload: decoders[type](payload) }
     case "Sandbox.AdvanceClock":
       return { type, payload: decoders[type](payload) }

@@ -46,6 +46,17 @@ describe("versions of a rate", () => {
     await runtime.query(...rate("TOKENS", "2026-01-01"))
   })
 
+  it("have one unit: another unit is another code", async () => {
+    await runtime.query(...rate("units", "2026-01-01", "2026-02-01"))
+    const other = `INSERT INTO public.operation_types (operation_type_id, operation_type_code, resource_unit, credits_per_unit, effective_at)
+      VALUES (gen_random_uuid(), $1, 'TOKENS', 1, '2026-03-01Z')`
+    expect(await runtime.refusal(other, ["units"])).toMatchObject({
+      code: "23P01",
+      constraint: "operation_types_one_unit"
+    })
+    await runtime.query(other, ["other-units"])
+  })
+
   it("two writers at once: one version is taken", async () => {
     const sessions = await Promise.all(Array.from({ length: 4 }, () => openSession(database.runtimeUrl)))
     const outcomes = await Promise.allSettled(sessions.map((session) => session.query(...rate("raced", "2026-01-01"))))
@@ -85,9 +96,10 @@ const product = (code: string, changes: Readonly<Record<string, string | null>> 
     ...changes
   }
   return [
-    `INSERT INTO public.products (product_code, title, credits, access_period_days, distribution, grant_policy, effective_at)
+    `INSERT INTO public.products (
+       product_code, title, credits, access_period_days, distribution, grant_policy, effective_at, archived_at)
      SELECT * FROM json_to_record($1::json) AS p (product_code text, title text, credits bigint, access_period_days integer,
-       distribution text, grant_policy text, effective_at timestamptz)`,
+       distribution text, grant_policy text, effective_at timestamptz, archived_at timestamptz)`,
     [JSON.stringify(values)]
   ] as const
 }
@@ -130,6 +142,20 @@ describe("products", () => {
       expect(await owner.refusal(sql), sql).toMatchObject({ code: "CR003" })
       expect(await runtime.refusal(sql), sql).toMatchObject({ code: "42501" })
     }
+  })
+
+  it("are given on sign-up one at a time; one that was archived before it began never was", async () => {
+    const signup = (code: string, from: string, to: string | null = null) =>
+      product(code, { distribution: "grant", grant_policy: "apply_on_signup", effective_at: from, archived_at: to })
+    const archive = "UPDATE public.products SET archived_at = $2::timestamptz WHERE product_code = $1"
+    const clash = { code: "23P01", constraint: "products_one_for_sign_up" }
+    expect(await runtime.refusal(...signup("second", "2099-01-01Z"))).toMatchObject(clash)
+    await runtime.query(archive, ["welcome", "2100-01-01Z"])
+    expect(await runtime.refusal(...signup("second", "2099-12-31Z"))).toMatchObject(clash)
+    await runtime.query(...signup("second", "2100-01-01Z"))
+    expect(await runtime.refusal(archive, ["welcome", "2100-01-01T00:00:00.001Z"])).toMatchObject(clash)
+    await runtime.query(archive, ["second", "2099-01-01Z"])
+    await runtime.query(...signup("third", "2100-01-01Z"))
   })
 
   it("have one price per country, in a currency, with at most 4 decimals", async () => {

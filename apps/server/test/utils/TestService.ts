@@ -89,7 +89,10 @@ export const startTestService = async (options: TestServiceOptions = {}): Promis
     Api.toLayerHandler("GetOperation", unused),
     Api.toLayerHandler("ListOpenOperations", unused),
     Api.toLayerHandler("GetReceipt", unused),
-    Api.toLayerHandler("ListReceipts", unused)
+    Api.toLayerHandler("ListReceipts", unused),
+    Api.toLayerHandler("Product.List", unused),
+    Api.toLayerHandler("ListAvailableProducts", unused),
+    Api.toLayerHandler("OperationType.List", unused)
   )
   const routes = Layer.mergeAll(rpcRoute(Api).pipe(Layer.provide([handlers, AccessLive])), HealthRoutes)
   const revocations = Layer.succeed(Revocations, Revocations.of({ isRevoked: options.isRevoked ?? (() => false) }))

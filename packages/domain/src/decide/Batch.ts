@@ -1,17 +1,20 @@
 import type { AccountState } from "../Account.ts"
-import type { CommandIntent } from "../Command.ts"
+import { type CommandIntent, commandTraits } from "../Command.ts"
 import type { EntryState } from "../LedgerEntry.ts"
 import type { LotState } from "../Lot.ts"
 import type { OperationState } from "../Operation.ts"
 import { HOUR, timestampText } from "../Timestamp.ts"
 import type { NewId } from "../Uuid.ts"
+import { operationTypeCreate, productArchive, productCreate } from "./Catalog.ts"
 import type { Decision, RefusalEncoded, Sender } from "./Decision.ts"
 import { encodeExit, markReplayed } from "./Exit.ts"
 import { grantApply } from "./Grants.ts"
+import { changeGround, type GroundChange } from "./Ground.ts"
 import { type FieldHashes, KEY_RETENTION, type KeyState, keyId, verdict } from "./Idempotency.ts"
 import { operationCancel, operationExtend, operationOpen, operationRecordAndClose } from "./Operations.ts"
 import { purchaseSettled } from "./Purchases.ts"
 import { sandboxAdvanceClock } from "./Sandbox.ts"
+import { maintenanceEnter, maintenanceExit, merchantConfigure } from "./Service.ts"
 import type { PurchaseState, State } from "./State.ts"
 
 /** A command as it reaches the rules. */
@@ -53,6 +56,8 @@ export interface Facts {
   /** Commands of admins and operators that were decided, with their outcome: the audit log. */
   readonly audited: ReadonlyArray<{ readonly command: Command; readonly outcome: string }>
   readonly clockOffsetHours: number | null
+  /** What changes of catalog, settings and service status, in order. */
+  readonly ground: ReadonlyArray<GroundChange>
 }
 
 const decide = (state: State, command: Command, newId: NewId): Decision => {
@@ -71,6 +76,18 @@ const decide = (state: State, command: Command, newId: NewId): Decision => {
       return operationExtend(state, intent.payload, context)
     case "Grant.Apply":
       return grantApply(state, intent.payload, context)
+    case "Product.Create":
+      return productCreate(state, intent.payload, context)
+    case "Product.Archive":
+      return productArchive(state, intent.payload, context)
+    case "OperationType.Create":
+      return operationTypeCreate(state, intent.payload, context)
+    case "Merchant.Configure":
+      return merchantConfigure(state, intent.payload, context)
+    case "Maintenance.Enter":
+      return maintenanceEnter(state, intent.payload, context)
+    case "Maintenance.Exit":
+      return maintenanceExit(state, intent.payload, context)
     case "Sandbox.AdvanceClock":
       return sandboxAdvanceClock(state, intent.payload, context)
   }
@@ -94,6 +111,7 @@ interface Fold {
   readonly newKeys: Map<string, KeyRecord>
   readonly audited: Array<Facts["audited"][number]>
   clockOffsetHours: number | null
+  readonly ground: Array<GroundChange>
 }
 
 /**
@@ -118,7 +136,8 @@ export const decideBatch = (
       purchases: fold.newPurchases,
       welcomed: fold.newWelcomes,
       audited: fold.audited,
-      clockOffsetHours: fold.clockOffsetHours
+      clockOffsetHours: fold.clockOffsetHours,
+      ground: fold.ground
     }
   }
 }
@@ -146,7 +165,8 @@ const startFold = (loaded: State): Fold => {
     newWelcomes: [],
     newKeys: new Map(),
     audited: [],
-    clockOffsetHours: null
+    clockOffsetHours: null,
+    ground: []
   }
 }
 
@@ -163,7 +183,8 @@ const decideOne = (fold: Fold, command: Command, newId: NewId): Result => {
       return refused(command, { _tag: "RequestInProgress", retryAfterSeconds: found.retryAfterSeconds })
     case "Execute":
   }
-  if (state.maintenance !== null) return refused(command, maintenanceMode(state))
+  const open = commandTraits[command.intent.type].maintenance === "open"
+  if (state.maintenance !== null && !open) return refused(command, maintenanceMode(state))
 
   const decision = decide(state, command, newId)
   const response = encodeExit(decision.outcome, command.transactionId)
@@ -211,7 +232,7 @@ const maintenanceMode = ({ maintenance, now }: State): RefusalEncoded => {
 
 /** Lets later commands of the batch see a decision, and keeps its facts for writing. */
 const apply = (fold: Fold, decision: Decision): void => {
-  const { booking, clockOffsetHours, opened, purchase, welcomed } = decision
+  const { booking, clockOffsetHours, ground, opened, purchase, welcomed } = decision
   if (booking !== undefined) {
     fold.accounts.set(booking.account.userId, booking.account)
     fold.entries.push(...booking.entries)
@@ -243,5 +264,9 @@ const apply = (fold: Fold, decision: Decision): void => {
     const { state } = fold
     fold.state = { ...state, clockOffsetHours, now: state.now + (clockOffsetHours - state.clockOffsetHours) * HOUR }
     fold.clockOffsetHours = clockOffsetHours
+  }
+  if (ground !== undefined) {
+    fold.state = changeGround(fold.state, ground)
+    fold.ground.push(ground)
   }
 }

@@ -1,12 +1,16 @@
 import type { CommandIntent, CommandType } from "../Command.ts"
 import type { LedgerEntry } from "../LedgerEntry.ts"
 import type { Lot } from "../Lot.ts"
+import type { MerchantSettings, ServiceStatus } from "../Merchant.ts"
 import type { Operation } from "../Operation.ts"
+import type { OperationType } from "../OperationType.ts"
+import type { Product } from "../Product.ts"
 import type { Receipt } from "../Receipt.ts"
 import type * as Refusal from "../Refusal.ts"
 import type { UserBalance } from "../UserBalance.ts"
 import type { NewId } from "../Uuid.ts"
 import type { Booking } from "./Booking.ts"
+import type { GroundChange } from "./Ground.ts"
 import type { PurchaseState, State } from "./State.ts"
 
 /** What each command answers, in wire form and without its `meta`. */
@@ -25,6 +29,15 @@ export interface Answers {
   "Operation.Cancel": { readonly operation: typeof Operation.Encoded }
   "Operation.Extend": { readonly operation: typeof Operation.Encoded }
   "Grant.Apply": { readonly lot: typeof Lot.Encoded; readonly userBalance: typeof UserBalance.Encoded }
+  "Product.Create": { readonly product: typeof Product.Encoded }
+  "Product.Archive": { readonly product: typeof Product.Encoded }
+  "OperationType.Create": {
+    readonly operationType: typeof OperationType.Encoded
+    readonly replaced?: typeof OperationType.Encoded
+  }
+  "Merchant.Configure": { readonly settings: typeof MerchantSettings.Encoded }
+  "Maintenance.Enter": { readonly serviceStatus: typeof ServiceStatus.Encoded }
+  "Maintenance.Exit": { readonly serviceStatus: typeof ServiceStatus.Encoded }
   "Sandbox.AdvanceClock": { readonly now: string }
 }
 
@@ -41,6 +54,8 @@ export type RefusalEncoded =
   | typeof Refusal.OperationExpired.Encoded
   | typeof Refusal.OperationClosed.Encoded
   | typeof Refusal.GrantUnavailable.Encoded
+  | typeof Refusal.ProductAlreadyExists.Encoded
+  | typeof Refusal.ProductNotFound.Encoded
   | typeof Refusal.NotASandbox.Encoded
 
 export type Outcome<A = Answers[CommandType]> =
@@ -58,6 +73,7 @@ export interface Decision<A = Answers[CommandType]> {
   /** The user who had the welcome grant by this. */
   readonly welcomed?: string
   readonly clockOffsetHours?: number
+  readonly ground?: GroundChange
 }
 
 /** Who sends a command: recorded with what it does. */

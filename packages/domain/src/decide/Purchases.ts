@@ -1,8 +1,9 @@
 import * as DateTime from "effect/DateTime"
 import { canonicalDecimal } from "../Decimal.ts"
 import { presentLot } from "../Lot.ts"
-import type { PriceState, ProductState } from "../Product.ts"
+import { type ProductState, priceFor } from "../Product.ts"
 import { presentReceipt, type ReceiptState, receiptNumber } from "../Receipt.ts"
+import { addsUp, taxOf } from "../Tax.ts"
 import type { Booking } from "./Booking.ts"
 import { issuedLot, issueNow, open, tooFarAhead, userBalance } from "./common.ts"
 import { type Answers, type Decider, type Decision, invalid, refuse, succeed } from "./Decision.ts"
@@ -24,6 +25,12 @@ export const purchaseSettled: Decider<"Purchase.Settled"> = (state, payload, { n
 
   const sold = soldProduct(state.products.get(payload.productCode), payload)
   if (typeof sold === "string") return refuse({ _tag: "ProductUnavailable", reason: sold }, booking)
+
+  const { amount, taxBreakdown } = settlementData.pricingSnapshot
+  if (taxBreakdown !== undefined && !addsUp(taxBreakdown, amount)) {
+    const message = "net and tax are not the gross, or neither net nor gross is the price"
+    return invalid("settlementData.pricingSnapshot.taxBreakdown", message, booking)
+  }
 
   const { price, product } = sold
   const issued = issueNow(
@@ -120,10 +127,6 @@ const soldProduct = (product: ProductState | undefined, payload: Payload) => {
   return { product, price }
 }
 
-/** The country's own row, else the one for everywhere else (`*`). */
-const priceFor = (prices: ReadonlyArray<PriceState>, country: string): PriceState | undefined =>
-  prices.find((price) => price.country === country) ?? prices.find((price) => price.country === "*")
-
 const makeReceipt = (
   state: State,
   now: number,
@@ -152,7 +155,10 @@ const makeReceipt = (
       country: pricingSnapshot.country,
       currency: pricingSnapshot.currency,
       amount: canonicalDecimal(pricingSnapshot.amount),
-      ...(pricingSnapshot.taxBreakdown === undefined ? {} : { taxBreakdown: encodeTax(pricingSnapshot.taxBreakdown) }),
+      taxBreakdown:
+        pricingSnapshot.taxBreakdown === undefined
+          ? taxOf(settings, pricingSnapshot.currency, canonicalDecimal(pricingSnapshot.amount))
+          : encodeTax(pricingSnapshot.taxBreakdown),
       ...(settlementData.paymentMethod === undefined ? {} : { paymentMethod: settlementData.paymentMethod }),
       orderPlacedAt: DateTime.formatIso(settlementData.orderPlacedAt),
       settledAt: DateTime.formatIso(settlementData.settledAt),

@@ -1,9 +1,10 @@
 import type { AccountState } from "../Account.ts"
 import type { EntryState } from "../LedgerEntry.ts"
 import type { LotState } from "../Lot.ts"
-import type { SettingsState } from "../Merchant.ts"
+import type { MaintenanceState, SettingsState } from "../Merchant.ts"
 import type { OperationState } from "../Operation.ts"
-import type { OperationTypeState, ProductState } from "../Product.ts"
+import type { OperationTypeState, OperationTypeVersion } from "../OperationType.ts"
+import type { ProductState } from "../Product.ts"
 import type { ReceiptState } from "../Receipt.ts"
 import type { KeyState } from "./Idempotency.ts"
 
@@ -17,12 +18,6 @@ export interface PurchaseState {
   readonly amount: string
   readonly lot: LotState
   readonly receipt: ReceiptState
-}
-
-/** The merchant's service status while it takes no commands. */
-export interface MaintenanceState {
-  readonly reason: string
-  readonly until: number | null
 }
 
 /**
@@ -43,8 +38,12 @@ export interface State {
   /** By payment reference. */
   readonly purchases: ReadonlyMap<string, PurchaseState>
   readonly products: ReadonlyMap<string, ProductState>
-  /** The active grant product with the policy `apply_on_signup`; the newest, if there are more. */
+  /** The active grant product with the policy `apply_on_signup`. */
   readonly welcomeProduct: ProductState | null
+  /** Products with the policy `apply_on_signup` that are not archived yet; told to commands of the catalog alone. */
+  readonly signupProducts: ReadonlyArray<ProductState>
+  /** The newest version of a rate, whether or not it is in force yet, by code. */
+  readonly newestOperationTypes: ReadonlyMap<string, OperationTypeVersion>
   /** The version in force now, by code. */
   readonly operationTypes: ReadonlyMap<string, OperationTypeState>
   /** Users who had their welcome grant. */

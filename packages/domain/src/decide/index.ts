@@ -4,5 +4,6 @@ export { type Command, decideBatch, type Facts, type KeyRecord, type Result } fr
 export type { Answers, RefusalEncoded, Sender } from "./Decision.ts"
 export { due } from "./Due.ts"
 export { encodeFailure } from "./Exit.ts"
+export type { GroundChange } from "./Ground.ts"
 export { fingerprint, type KeyState, keyId, transactionId } from "./Idempotency.ts"
 export type { PurchaseState, State } from "./State.ts"

@@ -1,6 +1,6 @@
-import { DAY } from "@credit/domain/Timestamp"
+import { DAY, timestampText } from "@credit/domain/Timestamp"
 import { describe, expect, it } from "vitest"
-import { advanceClock, close, grant, open, purchase, welcome } from "../support/Commands.ts"
+import { advanceClock, close, govern, grant, open, purchase, welcome } from "../support/Commands.ts"
 import { Ledger, START } from "../support/Ledger.ts"
 
 const inMaintenance = (until: number | null) => {
@@ -23,6 +23,8 @@ describe("a merchant in maintenance", () => {
       open("ada"),
       close("00000000-0000-7000-8000-ffffffffffff", "1"),
       advanceClock(1),
+      govern({ type: "Product.Archive", payload: { productCode: "starter" } }),
+      govern({ type: "Merchant.Configure", payload: { legalName: "Other" } }),
       open("ada", { dryRun: true })
     ])
     for (const { error, tag } of answers) {
@@ -59,5 +61,69 @@ describe("a merchant in maintenance", () => {
     ledger.send(command)
     ledger.maintenance = null
     expect([ledger.send(command).tag, ledger.balance("ada").balance]).toEqual(["Decided", 10])
+  })
+})
+
+const enter = (reason: string, until?: number) =>
+  govern({
+    type: "Maintenance.Enter",
+    payload: { reason, ...(until === undefined ? {} : { until: timestampText(until) }) }
+  })
+const exit = () => govern({ type: "Maintenance.Exit", payload: {} })
+
+describe("maintenance", () => {
+  it("is entered and left by command, each of which leaves an audit row", () => {
+    const ledger = new Ledger()
+    expect(ledger.send(enter("moving", START + DAY)).value?.serviceStatus).toEqual({
+      status: "maintenance",
+      reason: "moving",
+      until: "2026-01-02T00:00:00.000Z"
+    })
+    expect(ledger.send(grant("ada", 10, 1)).error).toMatchObject({ _tag: "MaintenanceMode", retryAfterSeconds: 86_400 })
+    expect(ledger.send(exit()).value?.serviceStatus).toEqual({ status: "ready" })
+    expect(ledger.send(grant("ada", 10, 1)).outcome).toBe("succeeded")
+    expect(
+      ledger.audited.map(({ command, outcome }) => [command.intent.type, command.sender.subject, outcome])
+    ).toEqual([
+      ["Maintenance.Enter", "olga", "succeeded"],
+      ["Maintenance.Exit", "olga", "succeeded"],
+      ["Grant.Apply", "demo", "succeeded"]
+    ])
+  })
+
+  it("that is entered again has another reason and end; left twice it stays left", () => {
+    const ledger = new Ledger()
+    ledger.send(enter("moving", START + DAY))
+    expect(ledger.send(enter("still moving")).value?.serviceStatus).toEqual({
+      status: "maintenance",
+      reason: "still moving"
+    })
+    expect(ledger.maintenance).toEqual({ reason: "still moving", until: null })
+    ledger.send(exit())
+    expect(ledger.send(exit()).value?.serviceStatus).toEqual({ status: "ready" })
+  })
+
+  it("does not end by itself when it was meant to", () => {
+    const ledger = new Ledger()
+    ledger.send(enter("moving", START + DAY))
+    ledger.advance(2 * DAY)
+    expect(ledger.send(open("ada")).error).toMatchObject({ _tag: "MaintenanceMode", retryAfterSeconds: 1 })
+  })
+
+  it("is idempotent by key: entering again with the first key does not enter again", () => {
+    const ledger = new Ledger()
+    const first = enter("moving")
+    ledger.send(first)
+    ledger.send(exit())
+    expect(ledger.send(first).tag).toBe("Replayed")
+    expect(ledger.maintenance).toBe(null)
+  })
+
+  it("ends ahead, within a year", () => {
+    const ledger = new Ledger()
+    for (const until of [START, START - 1, START + 366 * DAY + 1]) {
+      expect(ledger.send(enter("moving", until)).error, timestampText(until)).toMatchObject({ field: "until" })
+    }
+    expect(ledger.maintenance).toBe(null)
   })
 })

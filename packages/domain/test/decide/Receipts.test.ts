@@ -114,4 +114,57 @@ describe("a receipt", () => {
       receiptOf(ledger.send(purchase("ada", "pay-1", { country: "AM", currency: "AMD", amount: "29900" })))
     ).toEqual(expected)
   })
+
+  const sold = (amount: string, taxBreakdown?: Record<"regime" | "net" | "tax" | "gross", string>) =>
+    command({
+      type: "Purchase.Settled",
+      payload: {
+        userId: "ada",
+        productCode: "starter",
+        settlementData: {
+          externalRef: `pay-${amount}-${JSON.stringify(taxBreakdown)}`,
+          orderPlacedAt: "2026-01-01T00:00:00Z",
+          settledAt: "2026-01-01T00:00:00Z",
+          pricingSnapshot: { country: "DE", currency: "USD", amount, ...(taxBreakdown && { taxBreakdown }) }
+        }
+      }
+    })
+
+  it.each([
+    [
+      { taxRegime: "none", taxRate: null },
+      { regime: "none", net: "9.99", tax: "0", gross: "9.99" }
+    ],
+    [
+      { taxRegime: "vat", taxRate: "19" },
+      { regime: "vat", rate: "19", net: "8.39", tax: "1.6", gross: "9.99" }
+    ],
+    [
+      { taxRegime: "turnover", taxRate: "5" },
+      { regime: "turnover", rate: "5", net: "9.49", tax: "0.5", gross: "9.99" }
+    ]
+  ] as const)("of a merchant with %j tells what of the price is tax", (tax, expected) => {
+    const ledger = new Ledger(tax)
+    expect(receiptOf(ledger.send(sold("9.99"))).taxBreakdown).toEqual(expected)
+  })
+
+  it("tells the tax as the upstream app computed it, if that adds up: within the price or on top of it", () => {
+    const ledger = new Ledger({ taxRegime: "vat", taxRate: "19" })
+    const within = { regime: "vat", net: "9", tax: "0.99", gross: "9.99" }
+    const onTop = { regime: "sales", net: "9.99", tax: "0.8", gross: "10.79" }
+    for (const given of [within, onTop]) {
+      expect(receiptOf(ledger.send(sold("9.99", given))).taxBreakdown).toEqual(given)
+    }
+    for (const wrong of [
+      { ...within, tax: "1" },
+      { ...within, gross: "9.98" },
+      { regime: "vat", net: "8", tax: "1", gross: "9" }
+    ]) {
+      expect(ledger.send(sold("9.99", wrong)).error, JSON.stringify(wrong)).toMatchObject({
+        _tag: "InvalidRequest",
+        field: "settlementData.pricingSnapshot.taxBreakdown"
+      })
+    }
+    expect(ledger.receiptCounter.lastNumber).toBe(2)
+  })
 })

@@ -80,6 +80,51 @@ const grants = fc.oneof(
   fc.record({ type: fc.constant("manual" as const), credits, accessPeriodDays: days, justification: note })
 )
 
+const productCode = fc.oneof(fc.constantFrom("starter", "welcome", "launch", "new"), code)
+const products = fc.record(
+  {
+    productCode,
+    title: note,
+    credits,
+    accessPeriodDays: days,
+    distribution: fc.constantFrom("sellable" as const, "grant" as const),
+    priceRows: fc.array(
+      fc.record({
+        country: fc.constantFrom("*", "AM", "DE"),
+        currency: fc.constantFrom("USD", "AMD"),
+        amount: fc.constantFrom("9.99", "0", "29900.00")
+      }),
+      { maxLength: 3 }
+    ),
+    grantPolicy: fc.constantFrom("apply_on_signup" as const, "manual" as const),
+    effectiveAt: instant
+  },
+  { requiredKeys: ["productCode", "title", "credits", "accessPeriodDays", "distribution"] }
+)
+const rates = fc.record(
+  {
+    operationTypeCode: operationType,
+    title: note,
+    resourceUnit: fc.constantFrom("REQUESTS", "UNITS"),
+    creditsPerUnit: fc.constantFrom("0.000001", "1", "999999999.999999"),
+    effectiveAt: instant
+  },
+  { requiredKeys: ["operationTypeCode", "resourceUnit", "creditsPerUnit"] }
+)
+const settings = {
+  legalName: note,
+  legalAddress: fc.option(note),
+  taxId: fc.option(note.map((text) => text.slice(0, 100).toWellFormed())),
+  taxRegime: fc.constantFrom("none" as const, "vat" as const, "turnover" as const),
+  taxRate: fc.option(fc.constantFrom("0", "20", "100", "7.7")),
+  receiptPrefix: fc.constantFrom("R", "ACME-1", "X".repeat(20)),
+  operationTimeoutMinutes: minutes,
+  operationTimeoutMaxMinutes: minutes,
+  lateCloseHours: fc.constantFrom(0, 87_600),
+  maxOpenOperations: fc.constantFrom(1, 100_000),
+  consumptionOrder: fc.constantFrom("oldest_first" as const, "expiring_first" as const)
+}
+
 /** Any payload that decodes, naming one of these operations where it names one. */
 const anyIntent = (operationIds: ReadonlyArray<string>): fc.Arbitrary<WireIntent> => {
   const operationId = fc.constantFrom(...operationIds, "00000000-0000-0000-0000-000000000000")
@@ -106,6 +151,10 @@ const anyIntent = (operationIds: ReadonlyArray<string>): fc.Arbitrary<WireIntent
     of("Operation.Cancel", cancels),
     of("Operation.Extend", fc.record({ operationId, timeoutMinutes: minutes })),
     of("Grant.Apply", fc.record({ userId: user, grant: grants })),
+    of("Product.Create", products),
+    of("Product.Archive", fc.record({ productCode, archivedAt: instant }, { requiredKeys: ["productCode"] })),
+    of("OperationType.Create", rates),
+    of("Merchant.Configure", fc.record(settings, { requiredKeys: [] })),
     of("Sandbox.AdvanceClock", fc.record({ hours: fc.integer({ min: 1, max: 876_000 }) }))
   )
 }
@@ -157,6 +206,8 @@ describe("whatever payload decodes", () => {
       "OperationExpired",
       "OperationNotFound",
       "OperationUnavailable",
+      "ProductAlreadyExists",
+      "ProductNotFound",
       "ProductUnavailable",
       "succeeded"
     ])

@@ -2,8 +2,11 @@ import type { CommandType } from "@credit/domain/Command"
 import type { Result } from "@credit/domain/decide/Batch"
 import { LedgerEntry } from "@credit/domain/LedgerEntry"
 import { Lot } from "@credit/domain/Lot"
+import { MerchantSettings, ServiceStatus } from "@credit/domain/Merchant"
 import { Meta } from "@credit/domain/Meta"
 import { Operation } from "@credit/domain/Operation"
+import { OperationType } from "@credit/domain/OperationType"
+import { Product } from "@credit/domain/Product"
 import { Receipt } from "@credit/domain/Receipt"
 import * as Refusal from "@credit/domain/Refusal"
 import { UserBalance } from "@credit/domain/UserBalance"
@@ -23,6 +26,16 @@ const successes = {
   "Operation.Cancel": Schema.Struct({ operation: Operation, meta: Meta }),
   "Operation.Extend": Schema.Struct({ operation: Operation, meta: Meta }),
   "Grant.Apply": Schema.Struct({ lot: Lot, userBalance: UserBalance, meta: Meta }),
+  "Product.Create": Schema.Struct({ product: Product, meta: Meta }),
+  "Product.Archive": Schema.Struct({ product: Product, meta: Meta }),
+  "OperationType.Create": Schema.Struct({
+    operationType: OperationType,
+    replaced: Schema.optionalKey(OperationType),
+    meta: Meta
+  }),
+  "Merchant.Configure": Schema.Struct({ settings: MerchantSettings, meta: Meta }),
+  "Maintenance.Enter": Schema.Struct({ serviceStatus: ServiceStatus, meta: Meta }),
+  "Maintenance.Exit": Schema.Struct({ serviceStatus: ServiceStatus, meta: Meta }),
   "Sandbox.AdvanceClock": Schema.Struct({ now: Schema.String, meta: Meta })
 } satisfies Record<CommandType, Schema.Top>
 
@@ -38,6 +51,8 @@ const failures = Schema.Union([
   Refusal.OperationExpired,
   Refusal.OperationClosed,
   Refusal.GrantUnavailable,
+  Refusal.ProductAlreadyExists,
+  Refusal.ProductNotFound,
   Refusal.NotASandbox
 ])
 
@@ -50,6 +65,12 @@ const decoders: Record<CommandType, (value: unknown) => unknown> = {
   "Operation.Cancel": Schema.decodeUnknownSync(successes["Operation.Cancel"], strictly),
   "Operation.Extend": Schema.decodeUnknownSync(successes["Operation.Extend"], strictly),
   "Grant.Apply": Schema.decodeUnknownSync(successes["Grant.Apply"], strictly),
+  "Product.Create": Schema.decodeUnknownSync(successes["Product.Create"], strictly),
+  "Product.Archive": Schema.decodeUnknownSync(successes["Product.Archive"], strictly),
+  "OperationType.Create": Schema.decodeUnknownSync(successes["OperationType.Create"], strictly),
+  "Merchant.Configure": Schema.decodeUnknownSync(successes["Merchant.Configure"], strictly),
+  "Maintenance.Enter": Schema.decodeUnknownSync(successes["Maintenance.Enter"], strictly),
+  "Maintenance.Exit": Schema.decodeUnknownSync(successes["Maintenance.Exit"], strictly),
   "Sandbox.AdvanceClock": Schema.decodeUnknownSync(successes["Sandbox.AdvanceClock"], strictly)
 }
 
@@ -67,6 +88,11 @@ const Exit = Schema.fromJsonString(
         ledgerEntries: Schema.optionalKey(Schema.Array(encoded(LedgerEntry))),
         userBalance: Schema.optionalKey(encoded(UserBalance)),
         now: Schema.optionalKey(Schema.String),
+        product: Schema.optionalKey(encoded(Product)),
+        operationType: Schema.optionalKey(encoded(OperationType)),
+        replaced: Schema.optionalKey(encoded(OperationType)),
+        settings: Schema.optionalKey(encoded(MerchantSettings)),
+        serviceStatus: Schema.optionalKey(encoded(ServiceStatus)),
         meta: encoded(Meta)
       })
     ),

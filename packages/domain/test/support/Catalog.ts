@@ -1,5 +1,6 @@
 import type { SettingsState } from "@credit/domain/Merchant"
-import type { OperationTypeState, ProductState } from "@credit/domain/Product"
+import type { OperationTypeState } from "@credit/domain/OperationType"
+import type { ProductState } from "@credit/domain/Product"
 import { MERCHANT } from "./Commands.ts"
 
 /** Days are few and timeouts long, so that holds outlive lots within a short test. */
@@ -8,6 +9,8 @@ export const settings: SettingsState = {
   legalName: "Demo LLC",
   legalAddress: "1 Main Street",
   taxId: null,
+  taxRegime: "none",
+  taxRate: null,
   receiptPrefix: "R",
   operationTimeoutMinutes: 60,
   operationTimeoutMaxMinutes: 7 * 24 * 60,

@@ -17,6 +17,12 @@ const Intent = Schema.Union([
   Schema.Struct({ type: Schema.Literal("Operation.Cancel"), payload: commandPayloads["Operation.Cancel"] }),
   Schema.Struct({ type: Schema.Literal("Operation.Extend"), payload: commandPayloads["Operation.Extend"] }),
   Schema.Struct({ type: Schema.Literal("Grant.Apply"), payload: commandPayloads["Grant.Apply"] }),
+  Schema.Struct({ type: Schema.Literal("Product.Create"), payload: commandPayloads["Product.Create"] }),
+  Schema.Struct({ type: Schema.Literal("Product.Archive"), payload: commandPayloads["Product.Archive"] }),
+  Schema.Struct({ type: Schema.Literal("OperationType.Create"), payload: commandPayloads["OperationType.Create"] }),
+  Schema.Struct({ type: Schema.Literal("Merchant.Configure"), payload: commandPayloads["Merchant.Configure"] }),
+  Schema.Struct({ type: Schema.Literal("Maintenance.Enter"), payload: commandPayloads["Maintenance.Enter"] }),
+  Schema.Struct({ type: Schema.Literal("Maintenance.Exit"), payload: commandPayloads["Maintenance.Exit"] }),
   Schema.Struct({ type: Schema.Literal("Sandbox.AdvanceClock"), payload: commandPayloads["Sandbox.AdvanceClock"] })
 ])
 export type WireIntent = typeof Intent.Encoded
@@ -155,3 +161,9 @@ export const purchase = (userId: string, externalRef: string, sale: SaleOptions 
 
 export const advanceClock = (hours: number, options: CommandOptions = {}): Command =>
   command({ type: "Sandbox.AdvanceClock", payload: { hours } }, { sender: admin, ...options })
+
+export const operator: Sender = { role: "operator", subject: "olga", tokenId: "token-operator" }
+
+/** A command of the catalog, the settings or the service status, sent by who may. */
+export const govern = (wire: WireIntent, options: CommandOptions = {}): Command =>
+  command(wire, { sender: wire.type.startsWith("Maintenance.") ? operator : admin, ...options })

@@ -3,14 +3,16 @@ import { type AccountState, emptyAccount } from "@credit/domain/Account"
 import { MAX_CREDITS } from "@credit/domain/Credits"
 import { presentBalance } from "@credit/domain/decide/Balance"
 import { type Command, decideBatch, type Facts } from "@credit/domain/decide/Batch"
+import type { GroundChange } from "@credit/domain/decide/Ground"
 import { type KeyState, keyId } from "@credit/domain/decide/Idempotency"
-import type { MaintenanceState, PurchaseState, State } from "@credit/domain/decide/State"
+import type { PurchaseState, State } from "@credit/domain/decide/State"
 import { entryHash } from "@credit/domain/EntryHash"
 import type { EntryState } from "@credit/domain/LedgerEntry"
 import type { LotState } from "@credit/domain/Lot"
-import type { SettingsState } from "@credit/domain/Merchant"
+import type { MaintenanceState, SettingsState } from "@credit/domain/Merchant"
 import type { OperationState } from "@credit/domain/Operation"
-import type { OperationTypeState, ProductState } from "@credit/domain/Product"
+import type { OperationTypeState, OperationTypeVersion } from "@credit/domain/OperationType"
+import { catalogStatus, type ProductState } from "@credit/domain/Product"
 import { HOUR } from "@credit/domain/Timestamp"
 import { Answer } from "./Answers.ts"
 import { operationTypes, products, settings, welcomeProduct } from "./Catalog.ts"
@@ -31,6 +33,8 @@ export class Ledger {
   welcomeProduct: ProductState | null = welcomeProduct
   clockOffsetHours = 0
   readonly operationTypes = new Map<string, OperationTypeState>(operationTypes)
+  /** Versions of rates, by code, in order; those of the samples are not among them. */
+  readonly versions = new Map<string, ReadonlyArray<OperationTypeVersion>>()
   readonly accounts = new Map<string, AccountRow>()
   readonly lots = new Map<string, LotState>()
   readonly operations = new Map<string, OperationState>()
@@ -85,7 +89,16 @@ export class Ledger {
       purchases: new Map(this.purchases),
       products: this.products,
       welcomeProduct: this.welcomeProduct,
-      operationTypes: new Map(this.operationTypes),
+      signupProducts: [...this.products.values()].filter(
+        (it) => it.grantPolicy === "apply_on_signup" && catalogStatus(it, this.now) !== "archived"
+      ),
+      newestOperationTypes: new Map(
+        [...this.versions].flatMap(([code, versions]) => {
+          const newest = versions.at(-1)
+          return newest === undefined ? [] : [[code, newest]]
+        })
+      ),
+      operationTypes: new Map([...this.operationTypes, ...this.#running()]),
       welcomed: new Set(this.welcomed.keys()),
       receiptCounter: this.receiptCounter,
       clockOffsetHours: this.clockOffsetHours
@@ -170,7 +183,45 @@ export class Ledger {
       this.now += (facts.clockOffsetHours - this.clockOffsetHours) * HOUR
       this.clockOffsetHours = facts.clockOffsetHours
     }
+    for (const change of facts.ground) this.#change(change)
     for (const account of this.accounts.values()) this.#check(account)
+  }
+
+  #running(): ReadonlyArray<readonly [string, OperationTypeState]> {
+    return [...this.versions].flatMap(([code, versions]) => {
+      const running = versions.filter((it) => catalogStatus(it, this.now) === "active")
+      assert(running.length <= 1, "one version of a rate runs at a time")
+      return running.map((it) => [code, it] as const)
+    })
+  }
+
+  #change(change: GroundChange): void {
+    switch (change._tag) {
+      case "ProductCreated": {
+        assert(!this.products.has(change.product.productCode), "a product is created once")
+        this.products = new Map(this.products).set(change.product.productCode, change.product)
+        break
+      }
+      case "ProductArchived": {
+        const before = this.products.get(change.product.productCode)
+        assert(before !== undefined && (before.archivedAt === null || before.archivedAt > this.now))
+        this.products = new Map(this.products).set(change.product.productCode, change.product)
+        break
+      }
+      case "OperationTypeCreated": {
+        const { replaced, version } = change
+        const before = this.versions.get(version.operationTypeCode) ?? []
+        const kept = before.map((it) => (it.operationTypeId === replaced?.operationTypeId ? replaced : it))
+        assert((kept.at(-1)?.archivedAt ?? 0) <= version.effectiveAt, "versions do not overlap")
+        this.versions.set(version.operationTypeCode, [...kept, version])
+        break
+      }
+      case "SettingsChanged":
+        this.settings = change.settings
+        break
+      case "StatusChanged":
+        this.maintenance = change.maintenance
+    }
   }
 
   /** What the chain trigger does. */
