@@ -29,6 +29,7 @@ export const ProductArchive = Schema.Struct({
 
 export const OperationTypeCreate = Schema.Struct({
   operationTypeCode: Code,
+  /** The title of the version before without it. */
   title: Schema.optionalKey(text(500)),
   /** The same for all versions of a code. */
   resourceUnit: Code,

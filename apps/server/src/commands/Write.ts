@@ -129,10 +129,6 @@ FROM json_to_recordset($1::json) AS a (
   "auditId" uuid, jti text, actor text, role text, command text, key text, "transactionId" uuid, outcome text
 )`
 
-const CLOCK = "UPDATE public.merchant_settings SET clock_offset_hours = $1::integer"
-/** A clock that jumps may land in a month the ledger has no partition for. */
-const PARTITIONS = "SELECT app.ensure_partitions(app.now())"
-
 const rows = (values: ReadonlyArray<object>) => JSON.stringify(values)
 
 /** The writes of a batch in their order: each table once, and only where there is something to write. */
@@ -158,9 +154,6 @@ export const writes = (facts: Facts, now: number, newId: NewId): ReadonlyArray<S
     facts.audited.map((it) => auditRow(it, newId(now))),
     now
   )
-  if (facts.clockOffsetHours !== null) {
-    statements.push({ sql: CLOCK, parameters: [`${facts.clockOffsetHours}`] }, { sql: PARTITIONS, parameters: [] })
-  }
   for (const change of facts.ground) statements.push(...groundWrites(change, now))
   return statements
 }

@@ -69,6 +69,10 @@ WITH changed AS (
 )
 SELECT app.expect_rows(count(*), 1) FROM changed`
 
+const CLOCK = "UPDATE public.merchant_settings SET clock_offset_hours = $1::integer"
+/** A clock that jumps may land in a month the ledger has no partition for. */
+const PARTITIONS = "SELECT app.ensure_partitions(app.now())"
+
 /** The writes of a change of the ground; its command holds the barrier exclusively. */
 export const groundWrites = (change: GroundChange, now: number): ReadonlyArray<Statement> => {
   switch (change._tag) {
@@ -91,6 +95,11 @@ export const groundWrites = (change: GroundChange, now: number): ReadonlyArray<S
     }
     case "SettingsChanged":
       return [{ sql: SETTINGS, parameters: [JSON.stringify(change.settings), `${now}`] }]
+    case "ClockAdvanced":
+      return [
+        { sql: CLOCK, parameters: [`${change.clockOffsetHours}`] },
+        { sql: PARTITIONS, parameters: [] }
+      ]
     case "StatusChanged": {
       const status =
         change.maintenance === null ? { status: "ready" } : { status: "maintenance", ...change.maintenance }

@@ -3,7 +3,7 @@ import { type CommandIntent, commandTraits } from "../Command.ts"
 import type { EntryState } from "../LedgerEntry.ts"
 import type { LotState } from "../Lot.ts"
 import type { OperationState } from "../Operation.ts"
-import { HOUR, timestampText } from "../Timestamp.ts"
+import { timestampText } from "../Timestamp.ts"
 import type { NewId } from "../Uuid.ts"
 import { operationTypeCreate, productArchive, productCreate } from "./Catalog.ts"
 import type { Decision, RefusalEncoded, Sender } from "./Decision.ts"
@@ -55,8 +55,7 @@ export interface Facts {
   readonly welcomed: ReadonlyArray<{ readonly userId: string; readonly lotId: string }>
   /** Commands of admins and operators that were decided, with their outcome: the audit log. */
   readonly audited: ReadonlyArray<{ readonly command: Command; readonly outcome: string }>
-  readonly clockOffsetHours: number | null
-  /** What changes of catalog, settings and service status, in order. */
+  /** What changes of catalog, settings, clock and service status, in order. */
   readonly ground: ReadonlyArray<GroundChange>
 }
 
@@ -110,7 +109,6 @@ interface Fold {
   readonly newWelcomes: Array<Facts["welcomed"][number]>
   readonly newKeys: Map<string, KeyRecord>
   readonly audited: Array<Facts["audited"][number]>
-  clockOffsetHours: number | null
   readonly ground: Array<GroundChange>
 }
 
@@ -136,7 +134,6 @@ export const decideBatch = (
       purchases: fold.newPurchases,
       welcomed: fold.newWelcomes,
       audited: fold.audited,
-      clockOffsetHours: fold.clockOffsetHours,
       ground: fold.ground
     }
   }
@@ -165,7 +162,6 @@ const startFold = (loaded: State): Fold => {
     newWelcomes: [],
     newKeys: new Map(),
     audited: [],
-    clockOffsetHours: null,
     ground: []
   }
 }
@@ -232,7 +228,7 @@ const maintenanceMode = ({ maintenance, now }: State): RefusalEncoded => {
 
 /** Lets later commands of the batch see a decision, and keeps its facts for writing. */
 const apply = (fold: Fold, decision: Decision): void => {
-  const { booking, clockOffsetHours, ground, opened, purchase, welcomed } = decision
+  const { booking, ground, opened, purchase, welcomed } = decision
   if (booking !== undefined) {
     fold.accounts.set(booking.account.userId, booking.account)
     fold.entries.push(...booking.entries)
@@ -259,11 +255,6 @@ const apply = (fold: Fold, decision: Decision): void => {
     if (lot === undefined) throw new Error("A welcome grant without a lot")
     fold.welcomed.add(welcomed)
     fold.newWelcomes.push({ userId: welcomed, lotId: lot.lotId })
-  }
-  if (clockOffsetHours !== undefined) {
-    const { state } = fold
-    fold.state = { ...state, clockOffsetHours, now: state.now + (clockOffsetHours - state.clockOffsetHours) * HOUR }
-    fold.clockOffsetHours = clockOffsetHours
   }
   if (ground !== undefined) {
     fold.state = changeGround(fold.state, ground)

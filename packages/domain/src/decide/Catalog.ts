@@ -107,7 +107,7 @@ export const operationTypeCreate: Decider<"OperationType.Create"> = (state, payl
   const version: OperationTypeVersion = {
     operationTypeId: newId(state.now),
     operationTypeCode: payload.operationTypeCode,
-    title: payload.title ?? null,
+    title: payload.title ?? newest?.title ?? null,
     resourceUnit: payload.resourceUnit,
     creditsPerUnit: canonicalDecimal(payload.creditsPerUnit),
     effectiveAt,

@@ -72,7 +72,7 @@ export interface Decision<A = Answers[CommandType]> {
   readonly purchase?: PurchaseState
   /** The user who had the welcome grant by this. */
   readonly welcomed?: string
-  readonly clockOffsetHours?: number
+  /** What it changes of the ground that batches decide on; only commands that run alone do. */
   readonly ground?: GroundChange
 }
 

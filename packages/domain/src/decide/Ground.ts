@@ -1,6 +1,7 @@
 import type { MaintenanceState, SettingsState } from "../Merchant.ts"
 import type { OperationTypeVersion } from "../OperationType.ts"
 import { catalogStatus, type ProductState } from "../Product.ts"
+import { HOUR } from "../Timestamp.ts"
 import type { State } from "./State.ts"
 
 /** What a command changes of the ground that batches decide on. Such a command runs alone. */
@@ -14,6 +15,7 @@ export type GroundChange =
       readonly replaced: OperationTypeVersion | null
     }
   | { readonly _tag: "SettingsChanged"; readonly settings: SettingsState }
+  | { readonly _tag: "ClockAdvanced"; readonly clockOffsetHours: number }
   | { readonly _tag: "StatusChanged"; readonly maintenance: MaintenanceState | null }
 
 /** The state as a later command sees it. */
@@ -35,6 +37,10 @@ export const changeGround = (state: State, change: GroundChange): State => {
     }
     case "SettingsChanged":
       return { ...state, settings: change.settings }
+    case "ClockAdvanced": {
+      const { clockOffsetHours } = change
+      return { ...state, clockOffsetHours, now: state.now + (clockOffsetHours - state.clockOffsetHours) * HOUR }
+    }
     case "StatusChanged":
       return { ...state, maintenance: change.maintenance }
   }

@@ -11,5 +11,8 @@ export const sandboxAdvanceClock: Decider<"Sandbox.AdvanceClock"> = (state, { ho
   if (clockOffsetHours > MAX_OFFSET_HOURS) {
     return invalid("hours", `the clock would stand more than ${MAX_OFFSET_HOURS} hours ahead`)
   }
-  return succeed({ now: timestampText(state.now + hours * HOUR) }, { clockOffsetHours })
+  return succeed(
+    { now: timestampText(state.now + hours * HOUR) },
+    { ground: { _tag: "ClockAdvanced", clockOffsetHours } }
+  )
 }

@@ -233,6 +233,8 @@ describe("a rate's new version", () => {
     const after = operationOf(ledger.send(open("ada", { operationTypeCode: "pages", estimatedAmount: "1" })))
     expect([before.capturedRate, after.capturedRate]).toEqual(["2", "3"])
     expect(ledger.send(close(before.operationId, "10")).value?.operation?.finalCost).toBe(20)
+    ledger.advance(HOUR)
+    expect(ledger.send(rate("4")).value?.operationType?.title).toBe("Pages")
   })
 
   it("may be announced: until then the one before it runs", () => {

@@ -179,10 +179,6 @@ export class Ledger {
       this.welcomed.set(userId, lotId)
     }
     this.audited.push(...facts.audited)
-    if (facts.clockOffsetHours !== null) {
-      this.now += (facts.clockOffsetHours - this.clockOffsetHours) * HOUR
-      this.clockOffsetHours = facts.clockOffsetHours
-    }
     for (const change of facts.ground) this.#change(change)
     for (const account of this.accounts.values()) this.#check(account)
   }
@@ -218,6 +214,10 @@ export class Ledger {
       }
       case "SettingsChanged":
         this.settings = change.settings
+        break
+      case "ClockAdvanced":
+        this.now += (change.clockOffsetHours - this.clockOffsetHours) * HOUR
+        this.clockOffsetHours = change.clockOffsetHours
         break
       case "StatusChanged":
         this.maintenance = change.maintenance
