@@ -5,6 +5,9 @@ import { purchaseOf } from "../../../../test/utils/samples.ts"
 import { faults } from "../../../../test/utils/verify.ts"
 import { at, type Fixture, makeFixture } from "../commands/Fixture.ts"
 
+/** The long form: MAINTENANCE_FLIPS=500. */
+const flips = Number(process.env.MAINTENANCE_FLIPS ?? 30)
+
 const operator = { role: "operator" } as const
 
 /** What a merchant's commands can leave behind. */
@@ -24,97 +27,100 @@ describe("Maintenance", () => {
   const traces = async () => (await fixture.owner.query(TRACES))[0]
   const tagOf = (answer: { readonly error?: object }) => at(answer.error, "_tag")
 
-  it("lets no command of any server commit once it was entered; refused ones work afterwards, with the same keys", async () => {
-    const servers = await Promise.all([fixture.makeWorker(), fixture.makeWorker()])
-    const flips = 30
-    let refused = 0
-    let decided = 0
-    let over = false
-    let parked = 0
-    let allParked = Promise.withResolvers<void>()
-    let reopened = Promise.withResolvers<void>()
-    let wanted = 0
-    let busy = Promise.withResolvers<void>()
+  it(
+    "lets no command of any server commit once it was entered; refused ones work afterwards, with the same keys",
+    async () => {
+      const servers = await Promise.all([fixture.makeWorker(), fixture.makeWorker()])
+      let refused = 0
+      let decided = 0
+      let over = false
+      let parked = 0
+      let allParked = Promise.withResolvers<void>()
+      let reopened = Promise.withResolvers<void>()
+      let wanted = 0
+      let busy = Promise.withResolvers<void>()
 
-    /** Sends one command until it is decided; in maintenance it waits with the others for the end. */
-    const insist = async (send: (key: string) => Promise<{ readonly error?: object; readonly value?: object }>) => {
-      const key = randomUUID()
-      for (;;) {
-        const answer = await send(key)
-        if (tagOf(answer) !== "MaintenanceMode") {
-          decided += 1
-          if (decided === wanted) busy.resolve()
-          return answer
+      /** Sends one command until it is decided; in maintenance it waits with the others for the end. */
+      const insist = async (send: (key: string) => Promise<{ readonly error?: object; readonly value?: object }>) => {
+        const key = randomUUID()
+        for (;;) {
+          const answer = await send(key)
+          if (tagOf(answer) !== "MaintenanceMode") {
+            decided += 1
+            if (decided === wanted) busy.resolve()
+            return answer
+          }
+          refused += 1
+          parked += 1
+          const gate = reopened.promise
+          if (parked === writers) allParked.resolve()
+          await gate
         }
-        refused += 1
-        parked += 1
-        const gate = reopened.promise
-        if (parked === writers) allParked.resolve()
-        await gate
       }
-    }
-    const writers = 16
-    const write = async (server: Worker, writer: number) => {
-      for (let round = 0; !over; round++) {
-        const userId = `user-${writer}-${round}`
-        const bought = await insist((key) =>
-          fixture.runOn(server, "Purchase.Settled", purchaseOf(userId, `pay-${userId}`), { key })
-        )
-        expect(bought.value).toBeDefined()
-        const opened = await insist((key) =>
-          fixture.runOn(
-            server,
-            "Operation.Open",
-            { userId, operationTypeCode: "api_call", estimatedAmount: "5" },
-            { key }
+      const writers = 16
+      const write = async (server: Worker, writer: number) => {
+        for (let round = 0; !over; round++) {
+          const userId = `user-${writer}-${round}`
+          const bought = await insist((key) =>
+            fixture.runOn(server, "Purchase.Settled", purchaseOf(userId, `pay-${userId}`), { key })
           )
-        )
-        const operationId = String(at(opened.value, "operation", "operationId"))
-        const closed = await insist((key) =>
-          fixture.runOn(
-            server,
-            "Operation.RecordAndClose",
-            { operationId, resourceAmount: "3", completedAt: "2026-01-01T00:00:00Z" },
-            { key }
+          expect(bought.value).toBeDefined()
+          const opened = await insist((key) =>
+            fixture.runOn(
+              server,
+              "Operation.Open",
+              { userId, operationTypeCode: "api_call", estimatedAmount: "5" },
+              { key }
+            )
           )
-        )
-        expect(closed.value).toBeDefined()
+          const operationId = String(at(opened.value, "operation", "operationId"))
+          const closed = await insist((key) =>
+            fixture.runOn(
+              server,
+              "Operation.RecordAndClose",
+              { operationId, resourceAmount: "3", completedAt: "2026-01-01T00:00:00Z" },
+              { key }
+            )
+          )
+          expect(closed.value).toBeDefined()
+        }
       }
-    }
-    const load = Promise.all(
-      servers.flatMap((server, index) =>
-        Array.from({ length: writers / 2 }, (_, writer) => write(server, index * 100 + writer))
+      const load = Promise.all(
+        servers.flatMap((server, index) =>
+          Array.from({ length: writers / 2 }, (_, writer) => write(server, index * 100 + writer))
+        )
       )
-    )
 
-    for (let flip = 0; flip < flips; flip++) {
-      // In the middle of work: some commands are decided, others under way.
-      wanted = decided + 3 * writers + flip
-      busy = Promise.withResolvers()
-      await busy.promise
-      const entered = await fixture.run("Maintenance.Enter", { reason: `flip ${flip}` }, operator)
-      expect(at(entered.value, "serviceStatus", "status")).toBe("maintenance")
-      const atOnce = await traces()
-      await allParked.promise
-      expect(await traces()).toEqual(atOnce)
-      over = flip === flips - 1
-      const open = reopened
-      parked = 0
-      allParked = Promise.withResolvers()
-      reopened = Promise.withResolvers()
-      const left = await fixture.run("Maintenance.Exit", {}, operator)
-      expect(at(left.value, "serviceStatus")).toEqual({ status: "ready" })
-      open.resolve()
-    }
-    await load
-    expect(refused).toBe(flips * writers)
-    expect(decided).toBeGreaterThan(flips * 3 * writers)
-    expect(await faults(fixture.owner)).toEqual([])
-    const [row] = await fixture.owner.query(
-      "SELECT count(*)::int AS n FROM audit_log WHERE command LIKE 'Maintenance.%' AND actor = 'olga' AND role = 'operator'"
-    )
-    expect(row?.n).toBe(2 * flips)
-  })
+      for (let flip = 0; flip < flips; flip++) {
+        // In the middle of work: some commands are decided, others under way.
+        wanted = decided + 3 * writers + (flip % 7)
+        busy = Promise.withResolvers()
+        await Promise.race([busy.promise, load])
+        const entered = await fixture.run("Maintenance.Enter", { reason: `flip ${flip}` }, operator)
+        expect(at(entered.value, "serviceStatus", "status")).toBe("maintenance")
+        const atOnce = await traces()
+        await Promise.race([allParked.promise, load])
+        expect(await traces()).toEqual(atOnce)
+        over = flip === flips - 1
+        const open = reopened
+        parked = 0
+        allParked = Promise.withResolvers()
+        reopened = Promise.withResolvers()
+        const left = await fixture.run("Maintenance.Exit", {}, operator)
+        expect(at(left.value, "serviceStatus")).toEqual({ status: "ready" })
+        open.resolve()
+      }
+      await load
+      expect(refused).toBe(flips * writers)
+      expect(decided).toBeGreaterThan(flips * 3 * writers)
+      expect(await faults(fixture.owner)).toEqual([])
+      const [row] = await fixture.owner.query(
+        "SELECT count(*)::int AS n FROM audit_log WHERE command LIKE 'Maintenance.%' AND actor = 'olga' AND role = 'operator'"
+      )
+      expect(row?.n).toBe(2 * flips)
+    },
+    60_000 + flips * 1000
+  )
 
   it("tells why and until when, changes both when entered again, and is left by its own command alone", async () => {
     const until = new Date(Date.now() + 3_600_000).toISOString()
