@@ -40,6 +40,16 @@ export const ResourceAmount = decimal("ResourceAmount", {
   description: 'a decimal string such as "1.25": at least 0, less than 10^12, at most 6 decimals'
 })
 
+/**
+ * What a ledger entry says it was made of: a resource's amount, a price, or credits, which go further than resources do:
+ * 0 ≤ amount < 10^16, at most 6 decimals.
+ */
+export const EntryAmount = decimal("EntryAmount", {
+  integerDigits: 16,
+  scale: 6,
+  description: 'a decimal string such as "1.25": at least 0, less than 10^16, at most 6 decimals'
+})
+
 /** Credits per unit of a resource: 0 ≤ rate < 10^9, at most 6 decimals. */
 export const Rate = decimal("Rate", {
   integerDigits: 9,

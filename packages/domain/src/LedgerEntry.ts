@@ -1,6 +1,6 @@
 import * as Schema from "effect/Schema"
 import { Credits } from "./Credits.ts"
-import { Rate, ResourceAmount } from "./Decimal.ts"
+import { EntryAmount, Rate } from "./Decimal.ts"
 import { EntryId, LotId, OperationId } from "./Ids.ts"
 import { Reason } from "./Reason.ts"
 import { Timestamp, timestampText } from "./Timestamp.ts"
@@ -19,7 +19,7 @@ export const LedgerEntry = Schema.Struct({
   operationId: Schema.optionalKey(OperationId),
   workflowId: Schema.optionalKey(Schema.String),
   operationType: Schema.String,
-  resourceAmount: ResourceAmount,
+  resourceAmount: EntryAmount,
   resourceUnit: Schema.String,
   capturedRate: Schema.optionalKey(Rate),
   note: Schema.optionalKey(Schema.String),
