@@ -65,4 +65,58 @@ describe("Two server processes on one database", () => {
     expect(balance).toMatchObject({ balance: 500, held: 450, available: 50 })
     expect(await faults(owner)).toEqual([])
   })
+
+  it("let one of many refunds and chargebacks of a purchase stand, and a won dispute give back once", async () => {
+    const [one, two] = clients()
+    if (one === undefined || two === undefined) throw new Error("two clients are needed")
+    await one.purchase.settled(purchaseOf("buyer", "payment-back", "starter"))
+    const { operation } = await two.operation.open({
+      userId: "buyer",
+      operationTypeCode: "api_call",
+      estimatedAmount: "40"
+    })
+    const who = { externalRef: "payment-back", adminActor: "olga" }
+    const refund = { ...who, justification: "returned" }
+    const race = await Promise.allSettled([
+      two.operation.recordAndClose({
+        operationId: operation.operationId,
+        resourceAmount: "40",
+        completedAt: "2026-01-15T10:00:00Z"
+      }),
+      ...[one, two, one, two].flatMap((client) => [
+        client.chargeback.apply(who),
+        client.chargeback.apply({ ...who, category: "fraudulent" })
+      ])
+    ])
+    const refused = race.filter((outcome) => outcome.status === "rejected")
+    expect(refused.map(({ reason }) => reason._tag)).toEqual(Array(7).fill("PurchaseAlreadyReversed"))
+    expect(refused[0]?.reason).toMatchObject({ by: "chargeback" })
+    expect(await one.getUserBalance({ userId: "buyer" })).toMatchObject({ balance: -40, debt: 40, held: 0 })
+
+    const ends = await Promise.allSettled(
+      [one, two, one, two].map((client) => client.chargeback.resolve({ ...who, outcome: "won" }))
+    )
+    const [won, ...more] = ends.filter((outcome) => outcome.status === "fulfilled")
+    expect(more).toEqual([])
+    expect(won?.value).toMatchObject({
+      reversal: { status: "won", clawedBack: 100 },
+      lot: { source: "reinstatement", creditsTotal: 100, creditsRemaining: 60 },
+      userBalance: { balance: 60 }
+    })
+    const again = await Promise.allSettled([one, two, one, two].map((client) => client.refund.apply(refund)))
+    expect(again.filter((outcome) => outcome.status === "fulfilled").map(({ value }) => value.reversal)).toMatchObject([
+      { sequence: 2, status: "refunded", clawedBack: 100, debtIncurred: 40 }
+    ])
+    const credit = {
+      userId: "buyer",
+      creditAmount: 50,
+      accessPeriodDays: 1,
+      justification: "sorry",
+      adminActor: "olga"
+    }
+    expect(await one.creditAdjustment.apply(credit)).toMatchObject({ userBalance: { balance: 10, debt: 0 } })
+    const debit = { userId: "buyer", debitAmount: 10, justification: "even", adminActor: "olga" }
+    expect(await two.debitAdjustment.apply(debit)).toMatchObject({ userBalance: { balance: 0 } })
+    expect(await faults(owner)).toEqual([])
+  })
 })

@@ -2,7 +2,8 @@ import type { Session } from "./Session.ts"
 
 /**
  * Re-derives everything of a merchant's database from its entries, in SQL, and names what does not agree: an account's
- * balance, debt, sequence and head; every lot; every hold; the chain and each hash; purchases, receipts and closes.
+ * balance, debt, sequence and head; every lot; every hold; the chain and each hash; purchases, receipts, closes and
+ * reversals.
  */
 const FAULTS = `
 WITH entry AS (
@@ -26,6 +27,19 @@ total AS (
 ),
 hold AS (SELECT user_id, sum(held) AS held FROM public.operations WHERE status = 'open' GROUP BY user_id),
 lot AS (SELECT lot_id, sum(amount) AS remaining FROM public.ledger_entries WHERE lot_id IS NOT NULL GROUP BY lot_id),
+issue AS (
+  SELECT lot_id, count(*) AS entries, sum(amount) AS credits FROM public.ledger_entries
+  WHERE lot_id IS NOT NULL AND amount > 0 GROUP BY lot_id
+),
+reversed AS (
+  SELECT user_id, sum(clawed_back) AS taken, coalesce(sum(clawed_back) FILTER (WHERE outcome = 'won'), 0) AS given_back
+  FROM public.reversals GROUP BY user_id
+),
+moved AS (
+  SELECT user_id, -sum(amount) FILTER (WHERE reason IN ('refund', 'chargeback')) AS taken,
+    sum(amount) FILTER (WHERE reason = 'reinstatement') AS given_back
+  FROM public.ledger_entries GROUP BY user_id
+),
 closed AS (
   SELECT operation_id, -sum(amount) AS cost FROM public.ledger_entries WHERE operation_id IS NOT NULL GROUP BY operation_id
 )
@@ -43,6 +57,13 @@ LEFT JOIN hold AS h USING (user_id) WHERE a.held <> coalesce(h.held, 0)
 UNION ALL
 SELECT 'lot ' || l.lot_id || ' is not the sum of its entries' FROM public.lots AS l LEFT JOIN lot AS t USING (lot_id)
 WHERE l.remaining IS DISTINCT FROM t.remaining OR l.remaining < 0 OR l.remaining > l.credits
+UNION ALL
+SELECT 'lot ' || l.lot_id || ' was not filled once with its credits' FROM public.lots AS l LEFT JOIN issue AS i USING (lot_id)
+WHERE (i.entries, i.credits) IS DISTINCT FROM (1, l.credits)
+UNION ALL
+SELECT 'user ' || user_id || ' was not taken or given back what the reversals say' FROM moved AS m
+FULL JOIN reversed AS r USING (user_id)
+WHERE (coalesce(m.taken, 0), coalesce(m.given_back, 0)) <> (coalesce(r.taken, 0), coalesce(r.given_back, 0))
 UNION ALL
 SELECT 'purchase ' || p.external_ref || ' has no lot or no receipt of its own' FROM public.purchases AS p
 LEFT JOIN public.lots AS l ON l.lot_id = p.lot_id AND l.external_ref = p.external_ref AND l.user_id = p.user_id

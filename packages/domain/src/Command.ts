@@ -5,10 +5,14 @@ import { Money, ResourceAmount } from "./Decimal.ts"
 import { Code, Country, Currency, OperationId, text, UserId } from "./Ids.ts"
 import { AccessPeriodDays } from "./Product.ts"
 import { TaxBreakdown } from "./Receipt.ts"
+import { DisputeOutcome } from "./Reversal.ts"
 import { MaintenanceEnter, MaintenanceExit, MerchantConfigure } from "./ServiceCommands.ts"
 import { Timestamp } from "./Timestamp.ts"
 
 const minutes = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 525_600 }))
+/** The person of the merchant's staff on whose behalf an admin's token acts: written into entries and reversals. */
+const AdminActor = text(200)
+const Justification = text(2000)
 
 /** A purchase that the upstream app has settled with its payment provider. */
 export const PurchaseSettled = Schema.Struct({
@@ -72,9 +76,46 @@ export const GrantApply = Schema.Struct({
       type: Schema.Literal("manual"),
       credits: PositiveCredits,
       accessPeriodDays: AccessPeriodDays,
-      justification: text(2000)
+      justification: Justification
     })
   ])
+})
+
+export const CreditAdjustmentApply = Schema.Struct({
+  userId: UserId,
+  creditAmount: PositiveCredits,
+  accessPeriodDays: AccessPeriodDays,
+  justification: Justification,
+  adminActor: AdminActor
+})
+
+export const DebitAdjustmentApply = Schema.Struct({
+  userId: UserId,
+  debitAmount: PositiveCredits,
+  justification: Justification,
+  adminActor: AdminActor
+})
+
+export const RefundApply = Schema.Struct({
+  /** The payment reference of the purchase. */
+  externalRef: Code,
+  justification: Justification,
+  adminActor: AdminActor
+})
+
+export const ChargebackApply = Schema.Struct({
+  /** The payment reference of the purchase. */
+  externalRef: Code,
+  /** Why, in the words of the payment provider, such as `fraudulent`. */
+  category: Schema.optionalKey(Code),
+  adminActor: AdminActor
+})
+
+export const ChargebackResolve = Schema.Struct({
+  /** The payment reference of the purchase. */
+  externalRef: Code,
+  outcome: DisputeOutcome,
+  adminActor: AdminActor
 })
 
 export const SandboxAdvanceClock = Schema.Struct({
@@ -96,6 +137,11 @@ export const commandPayloads = {
   "Merchant.Configure": MerchantConfigure,
   "Maintenance.Enter": MaintenanceEnter,
   "Maintenance.Exit": MaintenanceExit,
+  "CreditAdjustment.Apply": CreditAdjustmentApply,
+  "DebitAdjustment.Apply": DebitAdjustmentApply,
+  "Refund.Apply": RefundApply,
+  "Chargeback.Apply": ChargebackApply,
+  "Chargeback.Resolve": ChargebackResolve,
   "Sandbox.AdvanceClock": SandboxAdvanceClock
 } as const
 
@@ -126,6 +172,11 @@ export const commandTraits: { readonly [T in CommandType]: CommandTraits } = {
   "Operation.Cancel": ordinary,
   "Operation.Extend": ordinary,
   "Grant.Apply": beginning,
+  "CreditAdjustment.Apply": beginning,
+  "DebitAdjustment.Apply": beginning,
+  "Refund.Apply": ordinary,
+  "Chargeback.Apply": ordinary,
+  "Chargeback.Resolve": ordinary,
   "Product.Create": exclusive,
   "Product.Archive": exclusive,
   "OperationType.Create": exclusive,
@@ -139,3 +190,7 @@ export const commandTraits: { readonly [T in CommandType]: CommandTraits } = {
 export type CommandIntent = {
   readonly [T in CommandType]: { readonly type: T; readonly payload: (typeof commandPayloads)[T]["Type"] }
 }[CommandType]
+
+/** A command's payload in wire form. */
+export const encodePayload = ({ payload, type }: CommandIntent): unknown =>
+  Schema.encodeUnknownSync(Schema.toCodecJson<Schema.Codec<unknown, unknown>>(commandPayloads[type]))(payload)

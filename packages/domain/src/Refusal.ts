@@ -2,6 +2,7 @@ import * as Schema from "effect/Schema"
 import { Credits } from "./Credits.ts"
 import { Meta } from "./Meta.ts"
 import { Operation, OperationStatus } from "./Operation.ts"
+import { ReversalKind, ReversalStatus } from "./Reversal.ts"
 import { Timestamp } from "./Timestamp.ts"
 
 /** Every refusal of a command that was decided names its transaction; one that never got so far has no `meta`. */
@@ -136,6 +137,37 @@ export class ProductAlreadyExists extends Schema.TaggedError<ProductAlreadyExist
 export class ProductNotFound extends Schema.TaggedError<ProductNotFound>()("ProductNotFound", { ...meta }) {
   override get message(): string {
     return "There is no such product"
+  }
+}
+
+/** No purchase was settled under this payment reference. */
+export class PurchaseNotFound extends Schema.TaggedError<PurchaseNotFound>()("PurchaseNotFound", { ...meta }) {
+  override get message(): string {
+    return "There is no such purchase"
+  }
+}
+
+/**
+ * A reversal of the purchase stands, made `by` a refund or a chargeback `at` that time; or the one reversal that a won
+ * chargeback leaves open has been made as well, and `by` and `at` are of that.
+ */
+export class PurchaseAlreadyReversed extends Schema.TaggedError<PurchaseAlreadyReversed>()("PurchaseAlreadyReversed", {
+  by: ReversalKind,
+  at: Timestamp,
+  ...meta
+}) {
+  override get message(): string {
+    return `The purchase was already reversed by a ${this.by}`
+  }
+}
+
+/** The purchase has no chargeback that waits for an outcome: where it stands says `status` (`settled`: never reversed). */
+export class ChargebackNotOpen extends Schema.TaggedError<ChargebackNotOpen>()("ChargebackNotOpen", {
+  status: Schema.Union([Schema.Literal("settled"), ReversalStatus]),
+  ...meta
+}) {
+  override get message(): string {
+    return `The purchase has no open chargeback: it is ${this.status}`
   }
 }
 

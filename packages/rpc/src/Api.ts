@@ -1,4 +1,5 @@
 import { Accounts } from "./Accounts.ts"
+import { Adjustments } from "./Adjustments.ts"
 import { Catalog } from "./Catalog.ts"
 import { Configuration } from "./Configuration.ts"
 import { Grants } from "./Grants.ts"
@@ -6,10 +7,22 @@ import { Maintenance } from "./Maintenance.ts"
 import { Operations } from "./Operations.ts"
 import { Purchases } from "./Purchases.ts"
 import { Receipts } from "./Receipts.ts"
+import { Reversals } from "./Reversals.ts"
 import { Sandbox } from "./Sandbox.ts"
 
 /** Everything the service can be asked: the contract between server, client and command line. */
-export const Api = Purchases.merge(Operations, Grants, Accounts, Receipts, Catalog, Configuration, Maintenance, Sandbox)
+export const Api = Purchases.merge(
+  Operations,
+  Grants,
+  Adjustments,
+  Reversals,
+  Accounts,
+  Receipts,
+  Catalog,
+  Configuration,
+  Maintenance,
+  Sandbox
+)
 
 /** The version of the contract under which an answer is stored. */
 export const CONTRACT_VERSION = 1

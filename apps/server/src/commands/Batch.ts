@@ -10,7 +10,7 @@ import { BatchError, classify } from "./BatchError.ts"
 import { closedOperations, decodeClosings, decodeState, LOAD_CLOSINGS, loadStatement } from "./Load.ts"
 import { BARRIER_EXCLUSIVE, BARRIER_SHARED, ENSURE_ACCOUNTS, LOCK_RECEIPT_COUNTER, lockStatement } from "./Lock.ts"
 import { needsOf } from "./Needs.ts"
-import { isExclusive, mayBegin, namedOperation, namedUser } from "./Submission.ts"
+import { isExclusive, mayBegin, namedOperation, namedPurchase, namedUser } from "./Submission.ts"
 import { type Statement, writes } from "./Write.ts"
 
 export interface BatchOptions {
@@ -66,7 +66,9 @@ export const runBatch = Effect.fnUntraced(function* (
 })
 
 const userOf = (command: Command, state: State): string | undefined =>
-  namedUser(command) ?? state.operations.get(namedOperation(command) ?? "")?.userId
+  namedUser(command) ??
+  state.operations.get(namedOperation(command) ?? "")?.userId ??
+  state.purchases.get(namedPurchase(command) ?? "")?.userId
 
 /**
  * Whether a command may be decided on what was loaded: its account is locked; or it is not there, which is all that a

@@ -6,6 +6,7 @@ import type { SettingsState } from "@credit/domain/Merchant"
 import type { OperationState } from "@credit/domain/Operation"
 import type { OperationTypeState, OperationTypeVersion } from "@credit/domain/OperationType"
 import type { ProductState } from "@credit/domain/Product"
+import type { ReversalState } from "@credit/domain/Reversal"
 import { ENTRY_COLUMNS, jsonRows } from "../ledger/rows.ts"
 import { composeLoad, LOOKED_UP_BY, type LoadStatement, type PartName } from "./Loads.ts"
 import type { Needs } from "./Needs.ts"
@@ -47,6 +48,8 @@ interface Parts extends Record<PartName, unknown> {
   /** Operations that were named and are not open any more. */
   readonly ended: ReadonlyArray<OperationState>
   readonly purchases: ReadonlyArray<PurchaseState>
+  readonly reversals: ReadonlyArray<ReversalState>
+  readonly expired: ReadonlyArray<{ readonly lotId: string; readonly expired: number }>
   readonly products: ReadonlyArray<ProductState>
   readonly welcomeProduct: ProductState | null
   readonly signupProducts: ReadonlyArray<ProductState>
@@ -87,6 +90,8 @@ export const decodeState = (text: string): State => {
     operations: new Map([...(loaded.open ?? []), ...(loaded.ended ?? [])].map((it) => [it.operationId, it])),
     closings: new Map(),
     purchases: new Map((loaded.purchases ?? []).map((it) => [it.externalRef, it])),
+    reversals: Map.groupBy(loaded.reversals ?? [], (it) => it.externalRef),
+    expired: new Map((loaded.expired ?? []).map((it) => [it.lotId, it.expired])),
     products: new Map((loaded.products ?? []).map((it) => [it.productCode, it])),
     welcomeProduct: loaded.welcomeProduct ?? null,
     signupProducts: loaded.signupProducts ?? [],

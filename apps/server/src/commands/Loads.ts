@@ -6,6 +6,7 @@ import {
   OPERATION_TYPE_COLUMNS,
   PRODUCT_COLUMNS,
   RECEIPT_COLUMNS,
+  REVERSAL_COLUMNS,
   SETTINGS_COLUMNS
 } from "../ledger/rows.ts"
 import type { Needs } from "./Needs.ts"
@@ -22,7 +23,7 @@ export interface Part {
 
 const rowOf = (query: string) => `(SELECT row_to_json(x) FROM (${query}) AS x)`
 
-/** The users of the batch, those of its operations among them. */
+/** The users of the batch, those of its operations and of purchases to be reversed among them. */
 const USERS = "((SELECT who.users FROM who)::text[])"
 
 const productsWhere = (condition: string): string =>
@@ -65,15 +66,15 @@ export const PARTS = {
     ) AS y`)
   },
   accounts: {
-    by: ["users", "operations"],
+    by: ["users", "operations", "reversed"],
     sql: () => jsonRows(`SELECT ${ACCOUNT_COLUMNS} FROM public.accounts AS a WHERE a.user_id = ANY ${USERS}`)
   },
   lots: {
-    by: ["users", "operations"],
+    by: ["users", "operations", "reversed"],
     sql: () => jsonRows(`SELECT ${LOT_COLUMNS} FROM public.lots AS l WHERE l.user_id = ANY ${USERS} AND l.active`)
   },
   open: {
-    by: ["users", "operations"],
+    by: ["users", "operations", "reversed"],
     sql: () =>
       jsonRows(`
     SELECT ${OPERATION_COLUMNS} FROM public.operations AS o WHERE o.user_id = ANY ${USERS} AND o.status = 'open'`)
@@ -94,6 +95,30 @@ export const PARTS = {
       ${rowOf(`SELECT ${LOT_COLUMNS} FROM public.lots AS l WHERE l.lot_id = p.lot_id`)} AS lot,
       ${rowOf(`SELECT ${RECEIPT_COLUMNS} FROM public.receipts AS r WHERE r.receipt_number = p.receipt_number`)} AS receipt
     FROM public.purchases AS p WHERE p.external_ref = ANY (${$("references")}::text[])`)
+  },
+  reversals: {
+    by: ["reversed"],
+    sql: ($) =>
+      jsonRows(`
+    SELECT ${REVERSAL_COLUMNS} FROM public.reversals AS v
+    JOIN public.lots AS l ON l.lot_id = v.lot_id
+    WHERE v.external_ref = ANY (${$("reversed")}::text[]) ORDER BY v.external_ref, v.sequence`)
+  },
+  // This part alone reads the ledger: by the index of expiries, a lot has few, and in no month before the lot's expiry.
+  expired: {
+    by: ["reversed"],
+    sql: ($) =>
+      jsonRows(`
+    SELECT l.lot_id AS "lotId", y.expired FROM public.lots AS l
+    CROSS JOIN LATERAL (
+      SELECT -sum(e.amount)::bigint AS expired FROM public.ledger_entries AS e
+      WHERE e.lot_id = l.lot_id AND e.reason = 'expiry' AND e.created_at >= l.expires_at OFFSET 0
+    ) AS y
+    WHERE y.expired > 0 AND l.lot_id = ANY (ARRAY (
+      SELECT p.lot_id FROM public.purchases AS p WHERE p.external_ref = ANY (${$("reversed")}::text[])
+      UNION
+      SELECT v.reinstatement_lot_id FROM public.reversals AS v WHERE v.external_ref = ANY (${$("reversed")}::text[])
+    ))`)
   },
   receiptCounter: {
     by: ["references"],
@@ -178,7 +203,10 @@ const whoOf = (present: ReadonlySet<keyof Needs>, parameter: Parameter): string 
   const found = present.has("operations")
     ? [`SELECT o.user_id FROM public.operations AS o WHERE o.operation_id = ANY (${parameter("operations")}::uuid[])`]
     : []
-  const queries = [...named, ...found]
+  const bought = present.has("reversed")
+    ? [`SELECT p.user_id FROM public.purchases AS p WHERE p.external_ref = ANY (${parameter("reversed")}::text[])`]
+    : []
+  const queries = [...named, ...found, ...bought]
   if (queries.length === 0) return ""
   return `,
 who AS MATERIALIZED (

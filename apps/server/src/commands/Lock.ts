@@ -21,12 +21,9 @@ SELECT u.user_id FROM unnest($1::text[]) AS u (user_id)
 ORDER BY u.user_id COLLATE "C"
 ON CONFLICT (user_id) DO NOTHING`
 
-const USERS = "$1::text[]"
-const USERS_AND_THOSE_OF_OPERATIONS = `ARRAY (
-  SELECT unnest($1::text[])
-  UNION
-  SELECT o.user_id FROM public.operations AS o WHERE o.operation_id = ANY ($2::uuid[])
-)`
+const OF_USERS = "SELECT unnest($1::text[])"
+const OF_OPERATIONS = "SELECT o.user_id FROM public.operations AS o WHERE o.operation_id = ANY ($2::uuid[])"
+const OF_PURCHASES = "SELECT p.user_id FROM public.purchases AS p WHERE p.external_ref = ANY ($3::text[])"
 
 const lockAccounts = (users: string, busy: "skip" | "wait") => `
 SELECT a.user_id FROM public.accounts AS a
@@ -34,22 +31,27 @@ WHERE a.user_id = ANY (${users})
 ORDER BY a.user_id COLLATE "C"
 FOR UPDATE${busy === "skip" ? " SKIP LOCKED" : ""}`
 
-const LOCKS = {
-  skip: { users: lockAccounts(USERS, "skip"), all: lockAccounts(USERS_AND_THOSE_OF_OPERATIONS, "skip") },
-  wait: { users: lockAccounts(USERS, "wait"), all: lockAccounts(USERS_AND_THOSE_OF_OPERATIONS, "wait") }
-}
+const locks = (busy: "skip" | "wait") => ({
+  users: lockAccounts("$1::text[]", busy),
+  operations: lockAccounts(`ARRAY (${OF_USERS} UNION ${OF_OPERATIONS})`, busy),
+  purchases: lockAccounts(`ARRAY (${OF_USERS} UNION ${OF_OPERATIONS} UNION ${OF_PURCHASES})`, busy)
+})
+
+const LOCKS = { skip: locks("skip"), wait: locks("wait") }
 
 /**
- * Locks the accounts of users and of the users of operations, in order; answers whose it got. `skip` leaves out an account
- * that somebody else holds; `wait` waits for it.
+ * Locks the accounts of users, of the users of operations and of those of purchases to be reversed, in order; answers whose
+ * it got. `skip` leaves out an account that somebody else holds; `wait` waits for it.
  */
 export const lockStatement = (
-  { operations, users }: Pick<Needs, "operations" | "users">,
+  { operations, reversed, users }: Pick<Needs, "operations" | "reversed" | "users">,
   busy: "skip" | "wait"
-): Statement =>
-  operations.length === 0
-    ? { sql: LOCKS[busy].users, parameters: [users] }
-    : { sql: LOCKS[busy].all, parameters: [users, operations] }
+): Statement => {
+  if (reversed.length > 0) return { sql: LOCKS[busy].purchases, parameters: [users, operations, reversed] }
+  return operations.length > 0
+    ? { sql: LOCKS[busy].operations, parameters: [users, operations] }
+    : { sql: LOCKS[busy].users, parameters: [users] }
+}
 
 /** Locks the receipt counter, after the accounts: numbers are given one batch at a time. */
 export const LOCK_RECEIPT_COUNTER = "SELECT 1 FROM public.receipt_counter FOR UPDATE"

@@ -1,5 +1,5 @@
 import { type Command, keyId } from "@credit/domain/decide"
-import { namedOperation, namedUser } from "./Submission.ts"
+import { namedOperation, namedPurchase, namedUser } from "./Submission.ts"
 
 /** The names under which a batch looks things up, each once. */
 export interface Needs {
@@ -7,6 +7,8 @@ export interface Needs {
   readonly operations: ReadonlyArray<string>
   /** Payment references. */
   readonly references: ReadonlyArray<string>
+  /** Those among them whose purchases are to be reversed, or their disputes to be resolved: for the purchases' users. */
+  readonly reversed: ReadonlyArray<string>
   /** Codes of products. */
   readonly products: ReadonlyArray<string>
   /** Codes of operation types. */
@@ -27,6 +29,7 @@ export const needsOf = (commands: ReadonlyArray<Command>): Needs => {
   const users = new Set<string>()
   const operations = new Set<string>()
   const references = new Set<string>()
+  const reversed = new Set<string>()
   const products = new Set<string>()
   const operationTypes = new Set<string>()
   const welcomes = new Set<string>()
@@ -40,6 +43,8 @@ export const needsOf = (commands: ReadonlyArray<Command>): Needs => {
     keys.set(keyId(intent.type, command.key), command)
     add(users, namedUser(command))
     add(operations, namedOperation(command))
+    add(references, namedPurchase(command))
+    add(reversed, namedPurchase(command))
     if (intent.type === "Purchase.Settled") {
       references.add(intent.payload.settlementData.externalRef)
       products.add(intent.payload.productCode)
@@ -59,6 +64,7 @@ export const needsOf = (commands: ReadonlyArray<Command>): Needs => {
     users: [...users],
     operations: [...operations],
     references: [...references],
+    reversed: [...reversed],
     products: [...products],
     operationTypes: [...operationTypes],
     welcomes: [...welcomes],

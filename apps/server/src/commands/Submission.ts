@@ -32,6 +32,10 @@ export const mayBegin = ({ dryRun, intent }: Command): boolean => !dryRun && com
 export const namedOperation = ({ intent }: Command): string | undefined =>
   "operationId" in intent.payload ? intent.payload.operationId : undefined
 
+/** The settled purchase a command is about, by its payment reference; its user is found through it. */
+export const namedPurchase = ({ intent }: Command): string | undefined =>
+  "externalRef" in intent.payload ? intent.payload.externalRef : undefined
+
 /** Whether a command changes what batches decide on, and so runs alone, with the barrier held exclusively. */
 export const isExclusive = ({ intent }: Command): boolean => commandTraits[intent.type].barrier === "exclusive"
 

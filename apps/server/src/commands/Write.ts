@@ -1,3 +1,4 @@
+import { encodePayload } from "@credit/domain/Command"
 import type { Facts } from "@credit/domain/decide"
 import type { NewId } from "@credit/domain/Uuid"
 import { CONTRACT_VERSION } from "@credit/rpc/Api"
@@ -115,6 +116,42 @@ FROM json_to_recordset($1::json) AS r (
   "issuedAt" bigint, snapshot jsonb
 )`
 
+/**
+ * New reversals, after their entries and their lots: a trigger holds each to its purchase and to its entries. Sorted: of
+ * two for one purchase the first comes first.
+ */
+const REVERSALS = `
+INSERT INTO public.reversals (
+  external_ref, sequence, user_id, kind, lot_id, credits, expired, debt_incurred, first_seq, last_seq, category, note,
+  actor, reversed_at, outcome, resolved_at, resolved_by, reinstatement_lot_id
+)
+SELECT r."externalRef", r.sequence, r."userId", r.kind, r."lotId", r.credits, r.expired, r."debtIncurred", r."firstSeq",
+  r."lastSeq", r.category, r.note, r.actor, ${fromMillis('r."reversedAt"')}, r.outcome, ${fromMillis('r."resolvedAt"')},
+  r."resolvedBy", r."reinstatementLotId"
+FROM json_to_recordset($1::json) AS r (
+  "externalRef" text, sequence smallint, "userId" text, kind text, "lotId" uuid, credits bigint, expired bigint,
+  "debtIncurred" bigint, "firstSeq" bigint, "lastSeq" bigint, category text, note text, actor text, "reversedAt" bigint,
+  outcome text, "resolvedAt" bigint, "resolvedBy" text, "reinstatementLotId" uuid
+)
+ORDER BY r."externalRef" COLLATE "C", r.sequence`
+
+/** The outcomes of disputes. One that somebody else resolved meanwhile is not written, and then the batch runs again. */
+const RESOLVED = `
+WITH resolved AS (
+  UPDATE public.reversals AS v SET
+    outcome = r.outcome, resolved_at = ${fromMillis('r."resolvedAt"')}, resolved_by = r."resolvedBy",
+    reinstatement_lot_id = r."reinstatementLotId"
+  FROM json_to_recordset($1::json) AS r (
+    "externalRef" text, sequence smallint, outcome text, "resolvedAt" bigint, "resolvedBy" text,
+    "reinstatementLotId" uuid
+  )
+  WHERE v.external_ref = r."externalRef" AND v.sequence = r.sequence AND v.outcome IS NULL
+    -- Says nothing new, and keeps a plan that was made for an empty table from reading all of it.
+    AND v.external_ref = ANY (ARRAY (SELECT e ->> 'externalRef' FROM json_array_elements($1::json) AS e))
+  RETURNING 1
+)
+SELECT app.expect_rows(count(*), $2::bigint) FROM resolved`
+
 const WELCOMES = `
 INSERT INTO public.grants_once (user_id, grant_type, lot_id, granted_at)
 SELECT w."userId", 'welcome', w."lotId", ${fromMillis("$2::bigint")}
@@ -122,11 +159,13 @@ FROM json_to_recordset($1::json) AS w ("userId" text, "lotId" uuid)`
 
 const AUDIT = `
 INSERT INTO public.audit_log (
-  audit_id, at, jti, actor, role, command, idempotency_key, transaction_id, outcome
+  audit_id, at, jti, actor, role, command, idempotency_key, transaction_id, outcome, detail
 )
-SELECT a."auditId", ${fromMillis("$2::bigint")}, a.jti, a.actor, a.role, a.command, a.key, a."transactionId", a.outcome
+SELECT a."auditId", ${fromMillis("$2::bigint")}, a.jti, a.actor, a.role, a.command, a.key, a."transactionId", a.outcome,
+  a.detail
 FROM json_to_recordset($1::json) AS a (
-  "auditId" uuid, jti text, actor text, role text, command text, key text, "transactionId" uuid, outcome text
+  "auditId" uuid, jti text, actor text, role text, command text, key text, "transactionId" uuid, outcome text,
+  detail jsonb
 )`
 
 const rows = (values: ReadonlyArray<object>) => JSON.stringify(values)
@@ -148,6 +187,9 @@ export const writes = (facts: Facts, now: number, newId: NewId): ReadonlyArray<S
     RECEIPTS,
     facts.purchases.map((it) => it.receipt)
   )
+  // Before new ones: a purchase is reversed again once its chargeback was won.
+  insert(RESOLVED, facts.resolved.map(reversalRow), facts.resolved.length)
+  insert(REVERSALS, facts.reversals.map(reversalRow))
   insert(WELCOMES, facts.welcomed, now)
   insert(
     AUDIT,
@@ -179,7 +221,16 @@ const purchaseRow = ({ lot, receipt, ...purchase }: Facts["purchases"][number]) 
   purchasedAt: receipt.issuedAt
 })
 
-const auditRow = ({ command, outcome }: Facts["audited"][number], auditId: string) => ({
+const reversalRow = ({ resolution, ...reversal }: Facts["reversals"][number]) => ({
+  ...reversal,
+  outcome: resolution?.outcome,
+  resolvedAt: resolution?.resolvedAt,
+  resolvedBy: resolution?.resolvedBy,
+  reinstatementLotId: resolution?.reinstatement?.lotId
+})
+
+/** `actor` is whom the token names, and is proven; an `adminActor` in the payload is whom that caller names. */
+const auditRow = ({ command, outcome, refusal }: Facts["audited"][number], auditId: string) => ({
   auditId,
   jti: command.sender.tokenId,
   actor: command.sender.subject,
@@ -187,7 +238,8 @@ const auditRow = ({ command, outcome }: Facts["audited"][number], auditId: strin
   command: command.intent.type,
   key: command.key,
   transactionId: command.transactionId,
-  outcome
+  outcome,
+  detail: { payload: encodePayload(command.intent), ...(refusal === null ? {} : { refusal }) }
 })
 
 /** Stores that a command failed for want of infrastructure, where no final record stands. */

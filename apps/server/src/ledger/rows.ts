@@ -45,6 +45,20 @@ export const RECEIPT_COLUMNS = `
   r.receipt_number AS "receiptNumber", r.year, r.number, r.external_ref AS "externalRef", r.user_id AS "userId",
   r.lot_id AS "lotId", ${millis("r.issued_at")} AS "issuedAt", r.snapshot`
 
+/** {@link ReversalState} of `public.reversals AS v` with the lot it took back, `public.lots AS l`. */
+export const REVERSAL_COLUMNS = `
+  v.external_ref AS "externalRef", v.user_id AS "userId", v.sequence, v.kind, v.lot_id AS "lotId",
+  ${millis("l.expires_at")} AS "lotExpiresAt", v.credits, v.expired, v.debt_incurred AS "debtIncurred",
+  v.first_seq AS "firstSeq", v.last_seq AS "lastSeq", v.category, v.note, v.actor,
+  ${millis("v.reversed_at")} AS "reversedAt",
+  CASE WHEN v.outcome IS NOT NULL THEN json_build_object(
+    'outcome', v.outcome, 'resolvedAt', ${millis("v.resolved_at")}, 'resolvedBy', v.resolved_by,
+    'reinstatement', (
+      SELECT json_build_object('lotId', r.lot_id, 'expiresAt', ${millis("r.expires_at")})
+      FROM public.lots AS r WHERE r.lot_id = v.reinstatement_lot_id
+    )
+  ) END AS resolution`
+
 /** {@link SettingsState} of `public.merchant_settings AS s`. */
 export const SETTINGS_COLUMNS = `
   s.merchant_id AS "merchantId", s.legal_name AS "legalName", s.legal_address AS "legalAddress", s.tax_id AS "taxId",

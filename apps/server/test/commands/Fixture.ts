@@ -128,6 +128,11 @@ const decoders = {
   "Merchant.Configure": Schema.decodeUnknownSync(commandPayloads["Merchant.Configure"]),
   "Maintenance.Enter": Schema.decodeUnknownSync(commandPayloads["Maintenance.Enter"]),
   "Maintenance.Exit": Schema.decodeUnknownSync(commandPayloads["Maintenance.Exit"]),
+  "CreditAdjustment.Apply": Schema.decodeUnknownSync(commandPayloads["CreditAdjustment.Apply"]),
+  "DebitAdjustment.Apply": Schema.decodeUnknownSync(commandPayloads["DebitAdjustment.Apply"]),
+  "Refund.Apply": Schema.decodeUnknownSync(commandPayloads["Refund.Apply"]),
+  "Chargeback.Apply": Schema.decodeUnknownSync(commandPayloads["Chargeback.Apply"]),
+  "Chargeback.Resolve": Schema.decodeUnknownSync(commandPayloads["Chargeback.Resolve"]),
   "Sandbox.AdvanceClock": Schema.decodeUnknownSync(commandPayloads["Sandbox.AdvanceClock"])
 }
 
@@ -156,6 +161,16 @@ const intentOf = (type: CommandType, payload: unknown): CommandIntent => {
     case "Maintenance.Enter":
       return { type, payload: decoders[type](payload) }
     case "Maintenance.Exit":
+      return { type, payload: decoders[type](payload) }
+    case "CreditAdjustment.Apply":
+      return { type, payload: decoders[type](payload) }
+    case "DebitAdjustment.Apply":
+      return { type, payload: decoders[type](payload) }
+    case "Refund.Apply":
+      return { type, payload: decoders[type](payload) }
+    case "Chargeback.Apply":
+      return { type, payload: decoders[type](payload) }
+    case "Chargeback.Resolve":
       return { type, payload: decoders[type](payload) }
     case "Sandbox.AdvanceClock":
       return { type, payload: decoders[type](payload) }

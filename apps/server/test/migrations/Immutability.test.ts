@@ -46,6 +46,7 @@ const immutable = [
   ["ledger_entries", "note"],
   ["purchases", "amount"],
   ["receipts", "snapshot"],
+  ["reversals", "credits"],
   ["grants_once", "granted_at"],
   ["audit_log", "outcome"],
   ["product_prices", "amount"]

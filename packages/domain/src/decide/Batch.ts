@@ -3,8 +3,10 @@ import { type CommandIntent, commandTraits } from "../Command.ts"
 import type { EntryState } from "../LedgerEntry.ts"
 import type { LotState } from "../Lot.ts"
 import type { OperationState } from "../Operation.ts"
+import type { ReversalState } from "../Reversal.ts"
 import { timestampText } from "../Timestamp.ts"
 import type { NewId } from "../Uuid.ts"
+import { creditAdjustmentApply, debitAdjustmentApply } from "./Adjustments.ts"
 import { operationTypeCreate, productArchive, productCreate } from "./Catalog.ts"
 import type { Decision, RefusalEncoded, Sender } from "./Decision.ts"
 import { encodeExit, markReplayed } from "./Exit.ts"
@@ -13,6 +15,7 @@ import { changeGround, type GroundChange } from "./Ground.ts"
 import { type FieldHashes, KEY_RETENTION, type KeyState, keyId, verdict } from "./Idempotency.ts"
 import { operationCancel, operationExtend, operationOpen, operationRecordAndClose } from "./Operations.ts"
 import { purchaseSettled } from "./Purchases.ts"
+import { chargebackApply, chargebackResolve, refundApply } from "./Reversals.ts"
 import { sandboxAdvanceClock } from "./Sandbox.ts"
 import { maintenanceEnter, maintenanceExit, merchantConfigure } from "./Service.ts"
 import type { PurchaseState, State } from "./State.ts"
@@ -51,10 +54,18 @@ export interface Facts {
   readonly opened: ReadonlyArray<OperationState>
   readonly changed: ReadonlyArray<OperationState>
   readonly purchases: ReadonlyArray<PurchaseState>
+  /** New reversals, as they are now. */
+  readonly reversals: ReadonlyArray<ReversalState>
+  /** Chargebacks of earlier batches that were resolved. */
+  readonly resolved: ReadonlyArray<ReversalState>
   /** Users who had their welcome grant, with the lot. */
   readonly welcomed: ReadonlyArray<{ readonly userId: string; readonly lotId: string }>
-  /** Commands of admins and operators that were decided, with their outcome: the audit log. */
-  readonly audited: ReadonlyArray<{ readonly command: Command; readonly outcome: string }>
+  /** Commands of admins and operators that were decided, with their outcome and why it was a refusal: the audit log. */
+  readonly audited: ReadonlyArray<{
+    readonly command: Command
+    readonly outcome: string
+    readonly refusal: RefusalEncoded | null
+  }>
   /** What changes of catalog, settings, clock and service status, in order. */
   readonly ground: ReadonlyArray<GroundChange>
 }
@@ -87,6 +98,16 @@ const decide = (state: State, command: Command, newId: NewId): Decision => {
       return maintenanceEnter(state, intent.payload, context)
     case "Maintenance.Exit":
       return maintenanceExit(state, intent.payload, context)
+    case "CreditAdjustment.Apply":
+      return creditAdjustmentApply(state, intent.payload, context)
+    case "DebitAdjustment.Apply":
+      return debitAdjustmentApply(state, intent.payload, context)
+    case "Refund.Apply":
+      return refundApply(state, intent.payload, context)
+    case "Chargeback.Apply":
+      return chargebackApply(state, intent.payload, context)
+    case "Chargeback.Resolve":
+      return chargebackResolve(state, intent.payload, context)
     case "Sandbox.AdvanceClock":
       return sandboxAdvanceClock(state, intent.payload, context)
   }
@@ -100,12 +121,16 @@ interface Fold {
   readonly operations: Map<string, OperationState>
   readonly closings: Map<string, ReadonlyArray<EntryState>>
   readonly purchases: Map<string, PurchaseState>
+  readonly reversals: Map<string, ReadonlyArray<ReversalState>>
+  readonly expired: Map<string, number>
   readonly welcomed: Set<string>
   readonly entries: Array<EntryState>
   readonly newLots: Map<string, LotState>
   readonly opened: Map<string, OperationState>
   readonly changed: Map<string, OperationState>
   readonly newPurchases: Array<PurchaseState>
+  readonly newReversals: Map<string, ReversalState>
+  readonly resolved: Map<string, ReversalState>
   readonly newWelcomes: Array<Facts["welcomed"][number]>
   readonly newKeys: Map<string, KeyRecord>
   readonly audited: Array<Facts["audited"][number]>
@@ -132,6 +157,8 @@ export const decideBatch = (
       opened: [...fold.opened.values()],
       changed: [...fold.changed.values()],
       purchases: fold.newPurchases,
+      reversals: [...fold.newReversals.values()],
+      resolved: [...fold.resolved.values()],
       welcomed: fold.newWelcomes,
       audited: fold.audited,
       ground: fold.ground
@@ -145,20 +172,26 @@ const startFold = (loaded: State): Fold => {
   const operations = new Map(loaded.operations)
   const closings = new Map(loaded.closings)
   const purchases = new Map(loaded.purchases)
+  const reversals = new Map(loaded.reversals)
+  const expired = new Map(loaded.expired)
   const welcomed = new Set(loaded.welcomed)
   return {
-    state: { ...loaded, keys, accounts, operations, closings, purchases, welcomed },
+    state: { ...loaded, keys, accounts, operations, closings, purchases, reversals, expired, welcomed },
     keys,
     accounts,
     operations,
     closings,
     purchases,
+    reversals,
+    expired,
     welcomed,
     entries: [],
     newLots: new Map(),
     opened: new Map(),
     changed: new Map(),
     newPurchases: [],
+    newReversals: new Map(),
+    resolved: new Map(),
     newWelcomes: [],
     newKeys: new Map(),
     audited: [],
@@ -203,7 +236,10 @@ const decideOne = (fold: Fold, command: Command, newId: NewId): Result => {
   }
   fold.keys.set(id, record)
   fold.newKeys.set(id, record)
-  if (command.sender.role === "admin" || command.sender.role === "operator") fold.audited.push({ command, outcome })
+  if (command.sender.role === "admin" || command.sender.role === "operator") {
+    const refusal = decision.outcome._tag === "Failure" ? decision.outcome.error : null
+    fold.audited.push({ command, outcome, refusal })
+  }
   return { _tag: "Decided", response, outcome }
 }
 
@@ -228,10 +264,13 @@ const maintenanceMode = ({ maintenance, now }: State): RefusalEncoded => {
 
 /** Lets later commands of the batch see a decision, and keeps its facts for writing. */
 const apply = (fold: Fold, decision: Decision): void => {
-  const { booking, ground, opened, purchase, welcomed } = decision
+  const { booking, ground, opened, purchase, reversal, welcomed } = decision
   if (booking !== undefined) {
     fold.accounts.set(booking.account.userId, booking.account)
     fold.entries.push(...booking.entries)
+    for (const { amount, lotId, reason } of booking.entries) {
+      if (reason === "expiry" && lotId !== null) fold.expired.set(lotId, (fold.expired.get(lotId) ?? 0) - amount)
+    }
     for (const lot of booking.lots) fold.newLots.set(lot.lotId, lot)
     for (const operation of booking.operations) {
       const isNew = operation.operationId === opened || fold.opened.has(operation.operationId)
@@ -250,6 +289,7 @@ const apply = (fold: Fold, decision: Decision): void => {
       receiptCounter: { year: purchase.receipt.year, lastNumber: purchase.receipt.number }
     }
   }
+  if (reversal !== undefined) applyReversal(fold, reversal)
   if (welcomed !== undefined) {
     const lot = booking?.lots[0]
     if (lot === undefined) throw new Error("A welcome grant without a lot")
@@ -260,4 +300,15 @@ const apply = (fold: Fold, decision: Decision): void => {
     fold.state = changeGround(fold.state, ground)
     fold.ground.push(ground)
   }
+}
+
+/** A reversal that this batch made stays new when it is resolved as well: it is written once, as it is at the end. */
+const applyReversal = (fold: Fold, reversal: ReversalState): void => {
+  const { externalRef, sequence } = reversal
+  const all = fold.reversals.get(externalRef) ?? []
+  const id = `${externalRef}\n${sequence}`
+  const isNew = fold.newReversals.has(id) || all.length < sequence
+  if (isNew) fold.newReversals.set(id, reversal)
+  else fold.resolved.set(id, reversal)
+  fold.reversals.set(externalRef, [...all.filter((it) => it.sequence !== sequence), reversal])
 }

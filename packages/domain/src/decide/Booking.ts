@@ -6,7 +6,7 @@ import type { ConsumptionOrder } from "../Merchant.ts"
 import type { OperationState } from "../Operation.ts"
 import type { Reason } from "../Reason.ts"
 import type { NewId } from "../Uuid.ts"
-import { allocate, inOrderOfConsumption } from "./Allocation.ts"
+import { allocate, inOrderOfConsumption, type Portion } from "./Allocation.ts"
 import { due } from "./Due.ts"
 
 /** What one command does to one account: the account after it, and the facts to be written. */
@@ -123,15 +123,25 @@ export const issue = (booking: Booking, lot: Omit<LotState, "remaining">, detail
   )
 }
 
-/** Debits `amount` over the active lots in order, one entry per lot touched; what no lot covers becomes debt (rule 3). */
-export const debit = (booking: Booking, amount: number, order: ConsumptionOrder, detail: Detail): Booking => {
-  const { portions, uncovered } = allocate(inOrderOfConsumption(booking.account.lots, order, booking.now), amount)
+/** The detail of an entry that moves so many credits: the same for all entries of a close, each its own otherwise. */
+export type DetailOf = (amount: number) => Detail
+
+/** Takes portions out of their lots, one entry for each, and what no lot covers as an entry without one: debt (rule 3). */
+export const postPortions = (
+  booking: Booking,
+  { portions, uncovered }: { readonly portions: ReadonlyArray<Portion>; readonly uncovered: number },
+  detailOf: DetailOf
+): Booking => {
   const covered = portions.reduce(
-    (sofar, { amount: part, lot }) => post(sofar, { lotId: lot.lotId, amount: -part }, detail),
+    (sofar, { amount, lot }) => post(sofar, { lotId: lot.lotId, amount: -amount }, detailOf(amount)),
     booking
   )
-  return uncovered === 0 ? covered : post(covered, { lotId: null, amount: -uncovered }, detail)
+  return uncovered === 0 ? covered : post(covered, { lotId: null, amount: -uncovered }, detailOf(uncovered))
 }
+
+/** Debits `amount` over the active lots in order, one entry per lot touched; what no lot covers becomes debt (rule 3). */
+export const debit = (booking: Booking, amount: number, order: ConsumptionOrder, detailOf: DetailOf): Booking =>
+  postPortions(booking, allocate(inOrderOfConsumption(booking.account.lots, order, booking.now), amount), detailOf)
 
 /** Puts an operation, new or changed, in its place and moves the account's hold with it. */
 export const putOperation = (booking: Booking, changed: OperationState): Booking => {

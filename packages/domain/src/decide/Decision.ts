@@ -7,11 +7,18 @@ import type { OperationType } from "../OperationType.ts"
 import type { Product } from "../Product.ts"
 import type { Receipt } from "../Receipt.ts"
 import type * as Refusal from "../Refusal.ts"
+import type { Reversal, ReversalState } from "../Reversal.ts"
 import type { UserBalance } from "../UserBalance.ts"
 import type { NewId } from "../Uuid.ts"
 import type { Booking } from "./Booking.ts"
 import type { GroundChange } from "./Ground.ts"
 import type { PurchaseState, State } from "./State.ts"
+
+interface ReversalAnswer {
+  readonly reversal: typeof Reversal.Encoded
+  readonly ledgerEntries: ReadonlyArray<typeof LedgerEntry.Encoded>
+  readonly userBalance: typeof UserBalance.Encoded
+}
 
 /** What each command answers, in wire form and without its `meta`. */
 export interface Answers {
@@ -38,6 +45,14 @@ export interface Answers {
   "Merchant.Configure": { readonly settings: typeof MerchantSettings.Encoded }
   "Maintenance.Enter": { readonly serviceStatus: typeof ServiceStatus.Encoded }
   "Maintenance.Exit": { readonly serviceStatus: typeof ServiceStatus.Encoded }
+  "CreditAdjustment.Apply": { readonly lot: typeof Lot.Encoded; readonly userBalance: typeof UserBalance.Encoded }
+  "DebitAdjustment.Apply": {
+    readonly ledgerEntries: ReadonlyArray<typeof LedgerEntry.Encoded>
+    readonly userBalance: typeof UserBalance.Encoded
+  }
+  "Refund.Apply": ReversalAnswer
+  "Chargeback.Apply": ReversalAnswer
+  "Chargeback.Resolve": ReversalAnswer & { readonly lot?: typeof Lot.Encoded }
   "Sandbox.AdvanceClock": { readonly now: string }
 }
 
@@ -56,6 +71,9 @@ export type RefusalEncoded =
   | typeof Refusal.GrantUnavailable.Encoded
   | typeof Refusal.ProductAlreadyExists.Encoded
   | typeof Refusal.ProductNotFound.Encoded
+  | typeof Refusal.PurchaseNotFound.Encoded
+  | typeof Refusal.PurchaseAlreadyReversed.Encoded
+  | typeof Refusal.ChargebackNotOpen.Encoded
   | typeof Refusal.NotASandbox.Encoded
 
 export type Outcome<A = Answers[CommandType]> =
@@ -70,6 +88,8 @@ export interface Decision<A = Answers[CommandType]> {
   /** The operation that is new with this decision, among those of the booking. */
   readonly opened?: string
   readonly purchase?: PurchaseState
+  /** A reversal that is new with this decision, or that it resolves. */
+  readonly reversal?: ReversalState
   /** The user who had the welcome grant by this. */
   readonly welcomed?: string
   /** What it changes of the ground that batches decide on; only commands that run alone do. */

@@ -1,6 +1,6 @@
 import type { ProductState } from "../Product.ts"
 import { type Booking, creditDetail } from "./Booking.ts"
-import { grantLot, open } from "./common.ts"
+import { grantLot, open, requireStaff } from "./common.ts"
 import { type Decider, refuse } from "./Decision.ts"
 
 /**
@@ -8,10 +8,7 @@ import { type Decider, refuse } from "./Decision.ts"
  * this kind of grant was decided before.
  */
 export const grantApply: Decider<"Grant.Apply"> = (state, { grant, userId }, { newId, sender }) => {
-  // Access refuses this before; credits out of nothing are worth a second lock.
-  if (grant.type !== "welcome" && sender.role !== "admin" && sender.role !== "operator") {
-    throw new Error(`A ${grant.type} grant reached the rules from the role ${sender.role}`)
-  }
+  if (grant.type !== "welcome") requireStaff(sender, `A ${grant.type} grant`)
   const booking = open(state, userId, newId)
   switch (grant.type) {
     case "welcome": {

@@ -140,7 +140,7 @@ const close = (
     note: null,
     actor: null
   }
-  const debited = debit(putOperation(booking, closed), finalCost, state.settings.consumptionOrder, detail)
+  const debited = debit(putOperation(booking, closed), finalCost, state.settings.consumptionOrder, () => detail)
   // What this hold kept of due lots, and the work did not use, expires with it.
   const after = settleDue(debited)
   return succeed(

@@ -6,6 +6,7 @@ import type { OperationState } from "../Operation.ts"
 import type { OperationTypeState, OperationTypeVersion } from "../OperationType.ts"
 import type { ProductState } from "../Product.ts"
 import type { ReceiptState } from "../Receipt.ts"
+import type { ReversalState } from "../Reversal.ts"
 import type { KeyState } from "./Idempotency.ts"
 
 /** A settled purchase: the one effect of its payment reference, for ever. */
@@ -37,6 +38,10 @@ export interface State {
   readonly closings: ReadonlyMap<string, ReadonlyArray<EntryState>>
   /** By payment reference. */
   readonly purchases: ReadonlyMap<string, PurchaseState>
+  /** By payment reference, in their sequence; of purchases named by refunds and chargebacks. */
+  readonly reversals: ReadonlyMap<string, ReadonlyArray<ReversalState>>
+  /** What expired of the lots of those purchases and of their reinstatements, as far as it is booked. By lot. */
+  readonly expired: ReadonlyMap<string, number>
   readonly products: ReadonlyMap<string, ProductState>
   /** The active grant product with the policy `apply_on_signup`. */
   readonly welcomeProduct: ProductState | null

@@ -7,7 +7,7 @@ import { DAY, MINUTE } from "../Timestamp.ts"
 import type { NewId } from "../Uuid.ts"
 import { presentBalance } from "./Balance.ts"
 import { type Booking, begin, type Detail, issue, settleDue } from "./Booking.ts"
-import { type Decision, invalid, succeed } from "./Decision.ts"
+import { type Decision, invalid, type Sender, succeed } from "./Decision.ts"
 import type { State } from "./State.ts"
 
 /** How far ahead of the database's clock a client's instant may be (rule 8). */
@@ -17,6 +17,11 @@ const MAX_AHEAD = 5 * MINUTE
 export const open = (state: State, userId: string, newId: NewId): Booking => {
   const account = state.accounts.get(userId) ?? emptyAccount(userId)
   return settleDue(begin(account, instantOf(account, state.now), newId))
+}
+
+/** Access lets only staff so far; credits out of nothing, or into it, are worth a second lock. */
+export const requireStaff = ({ role }: Sender, what: string): void => {
+  if (role !== "admin" && role !== "operator") throw new Error(`${what} reached the rules from the role ${role}`)
 }
 
 /** The refusal of a client's instant that is too far ahead, or nothing. */
@@ -35,32 +40,27 @@ export const issuedLot = (booking: Booking, lotId: string) => {
   return presentLot(lot)
 }
 
-/**
- * Issues a lot that starts now and lasts `accessPeriodDays` days of 24 hours. `undefined` when the user's credits would
- * exceed 2^53 − 1.
- */
-export const issueNow = (
+type NewLot = Pick<LotState, "source" | "productCode" | "externalRef" | "credits">
+
+/** Issues a lot that starts now. `undefined` when the user's credits would exceed 2^53 − 1. */
+export const issueUntil = (
   booking: Booking,
-  lot: Pick<LotState, "source" | "productCode" | "externalRef" | "credits"> & { readonly accessPeriodDays: number },
+  lot: NewLot & { readonly expiresAt: number },
   detail: Detail
 ): { readonly booking: Booking; readonly lotId: string } | undefined => {
-  const { accessPeriodDays, ...rest } = lot
   if (!withinBounds(booking.account.balance + lot.credits)) return undefined
   const lotId = booking.newId(booking.now)
-  const issued = issue(
-    booking,
-    {
-      ...rest,
-      lotId,
-      userId: booking.account.userId,
-      issuedAt: booking.now,
-      expiresAt: booking.now + accessPeriodDays * DAY
-    },
-    detail
-  )
+  const issued = issue(booking, { ...lot, lotId, userId: booking.account.userId, issuedAt: booking.now }, detail)
   // The new credits can free a due lot that a hold kept: it expires now.
   return { booking: settleDue(issued), lotId }
 }
+
+/** Issues a lot that starts now and lasts `accessPeriodDays` days of 24 hours; as {@link issueUntil}. */
+export const issueNow = (
+  booking: Booking,
+  { accessPeriodDays, ...lot }: NewLot & { readonly accessPeriodDays: number },
+  detail: Detail
+) => issueUntil(booking, { ...lot, expiresAt: booking.now + accessPeriodDays * DAY }, detail)
 
 /** The decision of a grant: one lot. */
 export const grantLot = (

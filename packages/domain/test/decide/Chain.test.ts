@@ -85,11 +85,12 @@ describe("the ledger is the truth (rules 1 to 3): through any life of a merchant
   })
 
   it("every entry is signed as its reason says", () => {
-    const issues = ["purchase", "welcome", "promo", "manual"]
+    const issues = ["purchase", "welcome", "promo", "manual", "reinstatement"]
     forAll([anyLife], (life) => {
       for (const entry of play(life).entries) {
         if (issues.includes(entry.reason)) expect([entry.amount > 0, entry.lotId === null]).toEqual([true, false])
         else if (entry.reason === "settlement") expect(entry.amount > 0).toBe(entry.lotId === null)
+        else if (entry.reason === "adjustment") expect(entry.amount < 0 || entry.lotId !== null).toBe(true)
         else expect(entry.amount).toBeLessThan(0)
         if (entry.reason !== "debit") expect(entry.operationId).toBeNull()
         expect(entry.reason === "expiry" || entry.effectiveAt === entry.createdAt).toBe(true)

@@ -3,7 +3,7 @@ import { timestampText } from "@credit/domain/Timestamp"
 import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { expectReadable, operationOf } from "../support/Answers.ts"
-import { admin, command, grant, open, type WireIntent } from "../support/Commands.ts"
+import { admin, command, grant, open, purchase, type WireIntent } from "../support/Commands.ts"
 import { forAll } from "../support/forAll.ts"
 import { Ledger, START } from "../support/Ledger.ts"
 
@@ -18,6 +18,7 @@ const note = fc.oneof(
   fc.constantFrom("x", "\n", '"', "\u2028", "👍", "x".repeat(500)),
   fc.string({ unit: "grapheme", minLength: 1, maxLength: 50 })
 )
+const actor = fc.constantFrom("olga", "O. L. (ops) 👍", "x".repeat(200))
 const decimal = (integers: number, scale: number) =>
   fc.oneof(
     fc.constantFrom("0", "1", `0.${"0".repeat(scale - 1)}1`, `${"9".repeat(integers)}.${"9".repeat(scale)}`, "1.0000"),
@@ -52,9 +53,10 @@ const price = fc.record(
   { country, currency, amount: fc.oneof(fc.constantFrom("9.99", "29900"), money), taxBreakdown: tax },
   { requiredKeys: ["country", "currency", "amount"] }
 )
+const reference = fc.oneof(fc.constantFrom("pay-1", "pay-2"), code)
 const settlement = fc.record(
   {
-    externalRef: fc.oneof(fc.constantFrom("pay-1", "pay-2"), code),
+    externalRef: reference,
     orderPlacedAt: instant,
     settledAt: instant,
     paymentMethod: code,
@@ -155,14 +157,34 @@ const anyIntent = (operationIds: ReadonlyArray<string>): fc.Arbitrary<WireIntent
     of("Product.Archive", fc.record({ productCode, archivedAt: instant }, { requiredKeys: ["productCode"] })),
     of("OperationType.Create", rates),
     of("Merchant.Configure", fc.record(settings, { requiredKeys: [] })),
+    of(
+      "CreditAdjustment.Apply",
+      fc.record({ userId: user, creditAmount: credits, accessPeriodDays: days, justification: note, adminActor: actor })
+    ),
+    of(
+      "DebitAdjustment.Apply",
+      fc.record({ userId: user, debitAmount: credits, justification: note, adminActor: actor })
+    ),
+    of("Refund.Apply", fc.record({ externalRef: reference, justification: note, adminActor: actor })),
+    of(
+      "Chargeback.Apply",
+      fc.record(
+        { externalRef: reference, category: code, adminActor: actor },
+        { requiredKeys: ["externalRef", "adminActor"] }
+      )
+    ),
+    of(
+      "Chargeback.Resolve",
+      fc.record({ externalRef: reference, outcome: fc.constantFrom("won", "lost"), adminActor: actor })
+    ),
     of("Sandbox.AdvanceClock", fc.record({ hours: fc.integer({ min: 1, max: 876_000 }) }))
   )
 }
 
-/** A sandbox with a rich user and a poor one, each with operations of both kinds open. */
+/** A sandbox with a rich user and a poor one, who has bought something, each with operations of both kinds open. */
 const lived = () => {
   const ledger = new Ledger({ sandbox: true })
-  ledger.run([grant("rich", MAX_CREDITS, 36_500), grant("ada", 3, 1)])
+  ledger.run([grant("rich", MAX_CREDITS, 36_500), grant("ada", 3, 1), purchase("ada", "pay-1")])
   const operations = ["rich", "ada"].flatMap((userId) =>
     [open(userId, { estimatedAmount: "1" }), open(userId, { operationTypeCode: "huge" })].map(
       (it) => operationOf(ledger.send(it)).operationId
@@ -197,6 +219,7 @@ describe("whatever payload decodes", () => {
       400
     )
     expect([...outcomes].sort()).toEqual([
+      "ChargebackNotOpen",
       "GrantUnavailable",
       "InsufficientBalance",
       "IntentConflict",
@@ -209,6 +232,8 @@ describe("whatever payload decodes", () => {
       "ProductAlreadyExists",
       "ProductNotFound",
       "ProductUnavailable",
+      "PurchaseAlreadyReversed",
+      "PurchaseNotFound",
       "succeeded"
     ])
   })

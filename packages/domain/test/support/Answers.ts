@@ -9,9 +9,17 @@ import { OperationType } from "@credit/domain/OperationType"
 import { Product } from "@credit/domain/Product"
 import { Receipt } from "@credit/domain/Receipt"
 import * as Refusal from "@credit/domain/Refusal"
+import { Reversal } from "@credit/domain/Reversal"
 import { UserBalance } from "@credit/domain/UserBalance"
 import * as Schema from "effect/Schema"
 import { expect } from "vitest"
+
+const reversal = {
+  reversal: Reversal,
+  ledgerEntries: Schema.Array(LedgerEntry),
+  userBalance: UserBalance,
+  meta: Meta
+}
 
 /** What each command answers, as the contract has it. */
 const successes = {
@@ -36,6 +44,15 @@ const successes = {
   "Merchant.Configure": Schema.Struct({ settings: MerchantSettings, meta: Meta }),
   "Maintenance.Enter": Schema.Struct({ serviceStatus: ServiceStatus, meta: Meta }),
   "Maintenance.Exit": Schema.Struct({ serviceStatus: ServiceStatus, meta: Meta }),
+  "CreditAdjustment.Apply": Schema.Struct({ lot: Lot, userBalance: UserBalance, meta: Meta }),
+  "DebitAdjustment.Apply": Schema.Struct({
+    ledgerEntries: Schema.NonEmptyArray(LedgerEntry),
+    userBalance: UserBalance,
+    meta: Meta
+  }),
+  "Refund.Apply": Schema.Struct(reversal),
+  "Chargeback.Apply": Schema.Struct(reversal),
+  "Chargeback.Resolve": Schema.Struct({ ...reversal, lot: Schema.optionalKey(Lot) }),
   "Sandbox.AdvanceClock": Schema.Struct({ now: Schema.String, meta: Meta })
 } satisfies Record<CommandType, Schema.Top>
 
@@ -53,6 +70,9 @@ const failures = Schema.Union([
   Refusal.GrantUnavailable,
   Refusal.ProductAlreadyExists,
   Refusal.ProductNotFound,
+  Refusal.PurchaseNotFound,
+  Refusal.PurchaseAlreadyReversed,
+  Refusal.ChargebackNotOpen,
   Refusal.NotASandbox
 ])
 
@@ -71,6 +91,11 @@ const decoders: Record<CommandType, (value: unknown) => unknown> = {
   "Merchant.Configure": Schema.decodeUnknownSync(successes["Merchant.Configure"], strictly),
   "Maintenance.Enter": Schema.decodeUnknownSync(successes["Maintenance.Enter"], strictly),
   "Maintenance.Exit": Schema.decodeUnknownSync(successes["Maintenance.Exit"], strictly),
+  "CreditAdjustment.Apply": Schema.decodeUnknownSync(successes["CreditAdjustment.Apply"], strictly),
+  "DebitAdjustment.Apply": Schema.decodeUnknownSync(successes["DebitAdjustment.Apply"], strictly),
+  "Refund.Apply": Schema.decodeUnknownSync(successes["Refund.Apply"], strictly),
+  "Chargeback.Apply": Schema.decodeUnknownSync(successes["Chargeback.Apply"], strictly),
+  "Chargeback.Resolve": Schema.decodeUnknownSync(successes["Chargeback.Resolve"], strictly),
   "Sandbox.AdvanceClock": Schema.decodeUnknownSync(successes["Sandbox.AdvanceClock"], strictly)
 }
 
@@ -85,6 +110,7 @@ const Exit = Schema.fromJsonString(
         operation: Schema.optionalKey(encoded(Operation)),
         lot: Schema.optionalKey(encoded(Lot)),
         receipt: Schema.optionalKey(encoded(Receipt)),
+        reversal: Schema.optionalKey(encoded(Reversal)),
         ledgerEntries: Schema.optionalKey(Schema.Array(encoded(LedgerEntry))),
         userBalance: Schema.optionalKey(encoded(UserBalance)),
         now: Schema.optionalKey(Schema.String),
@@ -152,3 +178,4 @@ export const lotOf = (answer: Answer) => present(answer.value?.lot, answer)
 export const receiptOf = (answer: Answer) => present(answer.value?.receipt, answer)
 export const entriesOf = (answer: Answer) => present(answer.value?.ledgerEntries, answer)
 export const balanceOf = (answer: Answer) => present(answer.value?.userBalance, answer)
+export const reversalOf = (answer: Answer) => present(answer.value?.reversal, answer)

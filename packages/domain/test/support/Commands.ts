@@ -23,6 +23,11 @@ const Intent = Schema.Union([
   Schema.Struct({ type: Schema.Literal("Merchant.Configure"), payload: commandPayloads["Merchant.Configure"] }),
   Schema.Struct({ type: Schema.Literal("Maintenance.Enter"), payload: commandPayloads["Maintenance.Enter"] }),
   Schema.Struct({ type: Schema.Literal("Maintenance.Exit"), payload: commandPayloads["Maintenance.Exit"] }),
+  Schema.Struct({ type: Schema.Literal("CreditAdjustment.Apply"), payload: commandPayloads["CreditAdjustment.Apply"] }),
+  Schema.Struct({ type: Schema.Literal("DebitAdjustment.Apply"), payload: commandPayloads["DebitAdjustment.Apply"] }),
+  Schema.Struct({ type: Schema.Literal("Refund.Apply"), payload: commandPayloads["Refund.Apply"] }),
+  Schema.Struct({ type: Schema.Literal("Chargeback.Apply"), payload: commandPayloads["Chargeback.Apply"] }),
+  Schema.Struct({ type: Schema.Literal("Chargeback.Resolve"), payload: commandPayloads["Chargeback.Resolve"] }),
   Schema.Struct({ type: Schema.Literal("Sandbox.AdvanceClock"), payload: commandPayloads["Sandbox.AdvanceClock"] })
 ])
 export type WireIntent = typeof Intent.Encoded
@@ -167,3 +172,49 @@ export const operator: Sender = { role: "operator", subject: "olga", tokenId: "t
 /** A command of the catalog, the settings or the service status, sent by who may. */
 export const govern = (wire: WireIntent, options: CommandOptions = {}): Command =>
   command(wire, { sender: wire.type.startsWith("Maintenance.") ? operator : admin, ...options })
+
+/** Who does what only staff may. */
+const by = { adminActor: "olga" }
+
+export const creditAdjustment = (
+  userId: string,
+  creditAmount: number,
+  accessPeriodDays: number,
+  options: CommandOptions = {}
+): Command =>
+  command(
+    {
+      type: "CreditAdjustment.Apply",
+      payload: { userId, creditAmount, accessPeriodDays, justification: "put right", ...by }
+    },
+    { sender: admin, ...options }
+  )
+
+export const debitAdjustment = (userId: string, debitAmount: number, options: CommandOptions = {}): Command =>
+  command(
+    { type: "DebitAdjustment.Apply", payload: { userId, debitAmount, justification: "put right", ...by } },
+    { sender: admin, ...options }
+  )
+
+export const refund = (externalRef: string, options: CommandOptions = {}): Command =>
+  command(
+    { type: "Refund.Apply", payload: { externalRef, justification: "not as described", ...by } },
+    { sender: admin, ...options }
+  )
+
+export const chargeback = (
+  externalRef: string,
+  options: CommandOptions & { readonly category?: string } = {}
+): Command => {
+  const { category, ...rest } = options
+  return command(
+    {
+      type: "Chargeback.Apply",
+      payload: { externalRef, ...by, ...(category === undefined ? {} : { category }) }
+    },
+    { sender: admin, ...rest }
+  )
+}
+
+export const resolve = (externalRef: string, outcome: "won" | "lost", options: CommandOptions = {}): Command =>
+  command({ type: "Chargeback.Resolve", payload: { externalRef, outcome, ...by } }, { sender: admin, ...options })

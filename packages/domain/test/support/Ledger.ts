@@ -13,6 +13,7 @@ import type { MaintenanceState, SettingsState } from "@credit/domain/Merchant"
 import type { OperationState } from "@credit/domain/Operation"
 import type { OperationTypeState, OperationTypeVersion } from "@credit/domain/OperationType"
 import { catalogStatus, type ProductState } from "@credit/domain/Product"
+import { clawedBack, type ReversalState } from "@credit/domain/Reversal"
 import { HOUR } from "@credit/domain/Timestamp"
 import { Answer } from "./Answers.ts"
 import { operationTypes, products, settings, welcomeProduct } from "./Catalog.ts"
@@ -40,11 +41,13 @@ export class Ledger {
   readonly operations = new Map<string, OperationState>()
   readonly entries: Array<EntryState> = []
   readonly purchases = new Map<string, PurchaseState>()
+  readonly reversals = new Map<string, ReadonlyArray<ReversalState>>()
   readonly keys = new Map<string, KeyState>()
   readonly welcomed = new Map<string, string>()
   readonly audited: Array<Facts["audited"][number]> = []
   receiptCounter = { year: 0, lastNumber: 0 }
   readonly #closings = new Map<string, ReadonlyArray<EntryState>>()
+  readonly #filled = new Set<string>()
   #ids = 0
 
   constructor(changes: Partial<SettingsState> = {}) {
@@ -87,6 +90,8 @@ export class Ledger {
       operations: new Map(this.operations),
       closings: new Map(this.#closings),
       purchases: new Map(this.purchases),
+      reversals: new Map(this.reversals),
+      expired: new Map([...this.lots.keys()].map((lotId) => [lotId, this.expiredOf(lotId)])),
       products: this.products,
       welcomeProduct: this.welcomeProduct,
       signupProducts: [...this.products.values()].filter(
@@ -123,6 +128,14 @@ export class Ledger {
     return presentBalance(this.account(userId), this.settings.consumptionOrder, this.now)
   }
 
+  /** What expired of a lot, as far as it is booked. */
+  expiredOf(lotId: string): number {
+    return this.entries.reduce(
+      (sum, entry) => (entry.lotId === lotId && entry.reason === "expiry" ? sum - entry.amount : sum),
+      0
+    )
+  }
+
   entriesFor(userId: string): ReadonlyArray<EntryState> {
     return this.entries.filter((entry) => entry.userId === userId)
   }
@@ -139,6 +152,7 @@ export class Ledger {
       operations,
       purchases,
       receiptCounter,
+      reversals,
       welcomed
     } = this
     return structuredClone({
@@ -151,6 +165,7 @@ export class Ledger {
       operations,
       purchases,
       receiptCounter,
+      reversals,
       welcomed
     })
   }
@@ -174,6 +189,8 @@ export class Ledger {
     }
     for (const operation of facts.changed) this.#changeOperation(operation)
     for (const purchase of facts.purchases) this.#addPurchase(purchase)
+    for (const reversal of facts.resolved) this.#resolve(reversal)
+    for (const reversal of facts.reversals) this.#addReversal(reversal)
     for (const { lotId, userId } of facts.welcomed) {
       assert(!this.welcomed.has(userId), "one welcome grant per user, for ever")
       this.welcomed.set(userId, lotId)
@@ -250,6 +267,14 @@ export class Ledger {
     if (entry.lotId === null) return
     const lot = this.lots.get(entry.lotId)
     assert(lot !== undefined && lot.userId === entry.userId, "an entry names a lot of its own user")
+    if (entry.amount > 0) {
+      assert.deepEqual(
+        [entry.reason, entry.amount, entry.createdAt, this.#filled.has(lot.lotId)],
+        [lot.source, lot.credits, lot.issuedAt, false],
+        "a lot is filled once, with all its credits, when it is issued"
+      )
+      this.#filled.add(lot.lotId)
+    }
     const remaining = lot.remaining + entry.amount
     assert(remaining >= 0 && remaining <= lot.credits, `a lot holds 0 to ${lot.credits}, not ${remaining}`)
     this.lots.set(lot.lotId, { ...lot, remaining })
@@ -296,6 +321,56 @@ export class Ledger {
     assert(year === current ? number === lastNumber + 1 : year > current && number === 1, "receipts have no gaps")
     this.receiptCounter = { year, lastNumber: number }
     this.purchases.set(purchase.externalRef, purchase)
+  }
+
+  /** The checks of the reversals table and its trigger. */
+  #addReversal(reversal: ReversalState): void {
+    const { credits, debtIncurred, expired, externalRef, firstSeq, kind, lastSeq, lotId, sequence, userId } = reversal
+    const earlier = this.reversals.get(externalRef) ?? []
+    const [won] = earlier
+    assert.equal(sequence, earlier.length + 1, "reversals of a purchase carry 1, then 2")
+    assert(sequence === 1 || (sequence === 2 && won?.resolution?.outcome === "won"), "one clawback stands")
+    const purchase = this.purchases.get(externalRef)
+    assert(purchase !== undefined && purchase.userId === userId)
+    const given = won?.resolution?.reinstatement ?? { lotId: purchase.lot.lotId }
+    const lot = this.lots.get(lotId)
+    assert.deepEqual([lotId, lot?.credits, lot?.userId], [given.lotId, credits, userId], "it takes back what was given")
+    assert.equal(expired, this.expiredOf(lotId), "what expired is not taken back")
+    assert.equal(lot?.remaining, 0, "a clawback empties its lot first")
+    const entries = this.entriesFor(userId).filter(({ seq }) => seq >= (firstSeq ?? 1) && seq <= (lastSeq ?? 0))
+    const sum = (of: ReadonlyArray<EntryState>) => of.reduce((total, entry) => total - entry.amount, 0)
+    assert(entries.every((entry) => entry.reason === kind && entry.createdAt === reversal.reversedAt))
+    assert.equal(sum(entries), clawedBack(reversal), "its entries take what it says")
+    assert.equal(sum(entries.filter((entry) => entry.lotId === null)), debtIncurred)
+    this.reversals.set(externalRef, [...earlier, reversal])
+    if (reversal.resolution !== null) this.#checkResolution(reversal)
+  }
+
+  #resolve(reversal: ReversalState): void {
+    const { externalRef, sequence } = reversal
+    const all = this.reversals.get(externalRef) ?? []
+    const before = all.find((it) => it.sequence === sequence)
+    assert(before !== undefined && before.resolution === null, "a dispute is resolved once")
+    assert.deepEqual({ ...reversal, resolution: null }, before, "what was taken never changes")
+    this.reversals.set(
+      externalRef,
+      all.map((it) => (it === before ? reversal : it))
+    )
+    this.#checkResolution(reversal)
+  }
+
+  #checkResolution(reversal: ReversalState): void {
+    const { externalRef, kind, resolution, userId } = reversal
+    assert(kind === "chargeback" && resolution !== null)
+    const { outcome, reinstatement, resolvedAt } = resolution
+    assert.equal(reinstatement !== null, outcome === "won" && clawedBack(reversal) > 0)
+    if (reinstatement === null) return
+    const lot = this.lots.get(reinstatement.lotId)
+    assert.deepEqual(
+      [lot?.source, lot?.userId, lot?.externalRef, lot?.credits, lot?.issuedAt, lot?.expiresAt],
+      ["reinstatement", userId, externalRef, clawedBack(reversal), resolvedAt, reinstatement.expiresAt],
+      "a won chargeback gives back exactly what was clawed back"
+    )
   }
 
   /** The checks of the accounts table. */

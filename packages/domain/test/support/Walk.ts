@@ -1,17 +1,23 @@
 import type { Command } from "@credit/domain/decide/Batch"
 import type { ConsumptionOrder } from "@credit/domain/Merchant"
+import { type ReversalStatus, reversalStatus } from "@credit/domain/Reversal"
 import { DAY, HOUR, MINUTE, timestampText } from "@credit/domain/Timestamp"
 import * as fc from "fast-check"
 import type { Answer } from "./Answers.ts"
 import {
   type CommandOptions,
   cancel,
+  chargeback,
   close,
+  creditAdjustment,
+  debitAdjustment,
   extend,
   grant,
   open,
   promo,
   purchase,
+  refund,
+  resolve,
   type SaleOptions,
   welcome
 } from "./Commands.ts"
@@ -50,6 +56,12 @@ export type Draft = { readonly user: string; readonly dryRun: boolean; readonly 
   | { readonly kind: "close"; readonly pick: number; readonly hundredths: number }
   | { readonly kind: "cancel"; readonly pick: number }
   | { readonly kind: "extend"; readonly pick: number; readonly minutes: number }
+  | { readonly kind: "credit"; readonly credits: number; readonly days: number }
+  | { readonly kind: "debit"; readonly credits: number }
+  /** Of purchases that are named by their place among those settled so far. */
+  | { readonly kind: "refund"; readonly pick: number }
+  | { readonly kind: "chargeback"; readonly pick: number }
+  | { readonly kind: "resolve"; readonly pick: number; readonly won: boolean }
   /** The very same command as one sent before. */
   | { readonly kind: "resend"; readonly pick: number }
 )
@@ -106,6 +118,24 @@ const draft: fc.Arbitrary<Draft> = fc
       },
       { weight: 1, arbitrary: fc.record({ kind: fc.constant("cancel" as const), pick }) },
       { weight: 1, arbitrary: fc.record({ kind: fc.constant("extend" as const), pick, minutes }) },
+      {
+        weight: 1,
+        arbitrary: fc.record({
+          kind: fc.constant("credit" as const),
+          credits: fc.integer({ min: 1, max: 60 }),
+          days: fc.integer({ min: 1, max: 3 })
+        })
+      },
+      {
+        weight: 1,
+        arbitrary: fc.record({ kind: fc.constant("debit" as const), credits: fc.integer({ min: 1, max: 150 }) })
+      },
+      { weight: 1, arbitrary: fc.record({ kind: fc.constant("refund" as const), pick }) },
+      { weight: 2, arbitrary: fc.record({ kind: fc.constant("chargeback" as const), pick }) },
+      {
+        weight: 2,
+        arbitrary: fc.record({ kind: fc.constant("resolve" as const), pick, won: fc.nat({ max: 3 }).map((n) => n > 0) })
+      },
       { weight: 1, arbitrary: fc.record({ kind: fc.constant("resend" as const), pick }) }
     )
   )
@@ -210,6 +240,16 @@ const commandOf = (ledger: Ledger, it: Draft, sent: ReadonlyArray<Command>): Com
       return cancel(operationAt(ledger, it.pick), options)
     case "extend":
       return extend(operationAt(ledger, it.pick), it.minutes, options)
+    case "credit":
+      return creditAdjustment(it.user, it.credits, it.days, options)
+    case "debit":
+      return debitAdjustment(it.user, it.credits, options)
+    case "refund":
+      return refund(purchaseAt(ledger, it.pick, "won"), options)
+    case "chargeback":
+      return chargeback(purchaseAt(ledger, it.pick, "won"), options)
+    case "resolve":
+      return resolve(purchaseAt(ledger, it.pick, "charged_back"), it.won ? "won" : "lost", options)
     case "resend":
       return sent[it.pick % Math.max(1, sent.length)]
   }
@@ -221,6 +261,17 @@ const NOBODYS = "00000000-0000-7000-8000-ffffffffffff"
 const operationAt = (ledger: Ledger, index: number): string => {
   const ids = [...ledger.operations.keys()]
   return ids[ids.length - 1 - (index % Math.min(8, Math.max(1, ids.length)))] ?? NOBODYS
+}
+
+/** Mostly one that stands so, where there is any, for few of all do; else rather a recent one, settled in this very batch. */
+const purchaseAt = (ledger: Ledger, index: number, standing: ReversalStatus): string => {
+  const all = [...ledger.purchases.keys()]
+  const fitting = all.filter((reference) => {
+    const latest = ledger.reversals.get(reference)?.at(-1)
+    return latest !== undefined && reversalStatus(latest) === standing
+  })
+  const from = fitting.length > 0 && index % 3 > 0 ? fitting : all
+  return from[from.length - 1 - (index % Math.min(4, Math.max(1, from.length)))] ?? "payment-0"
 }
 
 /** Moves clock or catalog as the step says; a batch is not run. */
