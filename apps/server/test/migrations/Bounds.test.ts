@@ -134,7 +134,7 @@ describe("an entry", () => {
 
   it("has a sign and a lot that go with its reason", async () => {
     const { createdAt } = funded
-    const lotId = await addLot(runtime, "user", 1000)
+    const lotId = await addLot(runtime, "user", 1000, createdAt)
     const issuing = ["purchase", "welcome", "promo", "manual", "reinstatement"]
     const wrong: ReadonlyArray<[string, number, string | null]> = [
       ...issuing.map((reason): [string, number, string | null] => [reason, -1, lotId]),

@@ -91,7 +91,7 @@ describe("entries that chain", () => {
     await runtime.query(insertEntries, rows(...debits))
     expect(await account(runtime, "debtor")).toMatchObject({ balance: -25, debt: 25 })
 
-    const next = await addLot(runtime, "debtor", 100)
+    const next = await addLot(runtime, "debtor", 100, createdAt)
     const [repaid] = followAll(indebted, [
       { amount: 100, lotId: next, createdAt },
       { amount: -25, lotId: next, createdAt, reason: "settlement" },
@@ -202,7 +202,7 @@ describe("what does not chain is refused, and changes nothing", () => {
 
   it("an account that does not exist", async () => {
     await fresh()
-    const [entry] = follow(firstHead("nobody"), { amount: 1, lotId, createdAt })
+    const [entry] = follow(firstHead("nobody"), { amount: -1, lotId, createdAt })
     expect(await refused(entry)).toMatchObject({
       code: "CR002",
       message: "an entry does not chain: there is no such account (entry 1 of account nobody)"
@@ -239,10 +239,28 @@ describe("what does not chain is refused, and changes nothing", () => {
     expect(await refused(entry)).toMatchObject({ code: "23514" })
   })
 
-  it("more than a lot was issued with", async () => {
+  it("a second filling of a lot, at its issue or later, of a full lot or an empty one", async () => {
     await fresh()
-    const [entry] = follow(head, { amount: 1, lotId, createdAt })
-    expect(await refused(entry)).toMatchObject({ code: "23514", constraint: "lots_remaining" })
+    const later = createdAt + 1
+    expect(await refused(follow(head, { amount: 100, lotId, createdAt })[0])).toMatchObject({ code: "23505" })
+    expect(await refused(follow(head, { amount: 100, lotId, createdAt: later })[0])).toMatchObject({
+      code: "CR001",
+      message: `an entry does not issue its lot: a lot is filled once, with all its credits, when it is issued (entry 2 of account ${head.userId})`
+    })
+    const [emptying, empty] = follow(head, { amount: -100, lotId, createdAt })
+    await runtime.query(insertEntries, rows(emptying))
+    head = empty
+    expect(await refused(follow(head, { amount: 100, lotId, createdAt })[0])).toMatchObject({ code: "23505" })
+    expect(await refused(follow(head, { amount: 100, lotId, createdAt: later })[0])).toMatchObject({ code: "CR001" })
+  })
+
+  it("a lot filled with other than its credits, for another reason, or at another time than it was issued", async () => {
+    await fresh()
+    for (const wrong of [{ amount: 49 }, { amount: 51 }, { reason: "promo" }, { createdAt: createdAt + 1 }]) {
+      const next = await addLot(runtime, head.userId, 50, createdAt)
+      const [entry] = follow(head, { amount: 50, lotId: next, createdAt, ...wrong })
+      expect(await refused(entry), JSON.stringify(wrong)).toMatchObject({ code: "CR001" })
+    }
   })
 
   it("debt beside credits", async () => {

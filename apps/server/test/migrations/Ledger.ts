@@ -116,13 +116,14 @@ export const now = async (session: Session): Promise<number> => {
 export const addAccount = (session: Session, userId: string) =>
   session.query("INSERT INTO public.accounts (user_id) VALUES ($1)", [userId])
 
-/** An empty lot of an account, valid for 30 days. */
-export const addLot = async (session: Session, userId: string, credits: number): Promise<string> => {
+/** An empty lot of an account, valid for 30 days. The entry that fills it has to be of the same instant. */
+export const addLot = async (session: Session, userId: string, credits: number, issuedAt: number): Promise<string> => {
   const lotId = randomUUID()
   await session.query(
     `INSERT INTO public.lots (lot_id, user_id, source, credits, issued_at, expires_at)
-     SELECT $1::uuid, $2, 'manual', $3::bigint, t, t + interval '720 hours' FROM app.now() AS t`,
-    [lotId, userId, credits]
+     SELECT $1::uuid, $2, 'manual', $3::bigint, t, t + interval '720 hours'
+     FROM (SELECT timestamptz 'epoch' + $4::bigint * interval '1 millisecond') AS clock (t)`,
+    [lotId, userId, credits, issuedAt]
   )
   return lotId
 }
@@ -130,8 +131,8 @@ export const addLot = async (session: Session, userId: string, credits: number):
 /** An account with one lot, filled by its first entry. */
 export const addFundedAccount = async (session: Session, userId: string, credits: number) => {
   await addAccount(session, userId)
-  const lotId = await addLot(session, userId, credits)
   const createdAt = await now(session)
+  const lotId = await addLot(session, userId, credits, createdAt)
   const [entry, head] = follow(firstHead(userId), { amount: credits, lotId, createdAt })
   await session.query(insertEntries, rows(entry))
   return { lotId, head, createdAt, entry }

@@ -67,7 +67,8 @@ describe("the ledger's months", () => {
       )
       expect(triggers).toEqual([
         { name: `${month}_is_immutable`, enabled: "A" },
-        { name: `${month}_through_the_ledger`, enabled: "A" }
+        { name: `${month}_through_the_ledger`, enabled: "A" },
+        { name: "ledger_entries_issue", enabled: "A" }
       ])
     }
     await owner.close()

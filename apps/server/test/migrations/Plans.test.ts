@@ -85,8 +85,9 @@ describe("no write costs more as tables grow", () => {
     for (let index = 0; index < 300; index++) {
       const userId = `batch-${index}`
       await addAccount(runtime, userId)
-      const lotId = await addLot(runtime, userId, 10)
-      entries.push(follow(firstHead(userId), { amount: 10, lotId, createdAt: await now(runtime) })[0])
+      const createdAt = await now(runtime)
+      const lotId = await addLot(runtime, userId, 10, createdAt)
+      entries.push(follow(firstHead(userId), { amount: 10, lotId, createdAt })[0])
     }
     const at = Math.max(...entries.map(({ createdAt }) => createdAt))
     expect(at).toBeGreaterThan(0)
