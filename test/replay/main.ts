@@ -70,7 +70,7 @@ const main = async (): Promise<number> => {
         console.error(`The service did not answer in the end: ${error.message}`)
         return Effect.succeed(1)
       }),
-      Effect.provide(CreditClient.layer({ baseUrl: given.target.url, token: given.target.token, coalesce: true })),
+      Effect.provide(CreditClient.layer({ baseUrl: given.target.url, token: given.target.token })),
       Effect.runPromise
     )
   } catch (error) {

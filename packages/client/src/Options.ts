@@ -15,7 +15,11 @@ export interface ClientOptions {
   readonly timeout?: Duration.Input
   /** How long and at what pace calls are sent again; `false` for never. Default up to 30 seconds in all. */
   readonly retry?: RetryOptions | false
-  /** Sends calls that wait at the same time in one HTTP request: more throughput at high concurrency. Default false. */
+  /**
+   * Calls that wait at the same time share an HTTP request: each keeps its own key, deadline, answer and error, and a caller
+   * sees no difference but speed. A call that is alone leaves at once. Default true; `false` gives every call a request of
+   * its own, as a proxy may want that counts or limits requests.
+   */
   readonly coalesce?: boolean | CoalesceOptions
   /** The most connections to the service at once. Default 256. */
   readonly connections?: number
@@ -49,5 +53,5 @@ export const httpOptions = (options: ClientOptions) => ({
   baseUrl: options.baseUrl,
   token: options.token,
   connections: options.connections ?? 256,
-  coalesce: options.coalesce === true ? {} : options.coalesce === false ? undefined : options.coalesce
+  coalesce: options.coalesce === false ? undefined : typeof options.coalesce === "object" ? options.coalesce : {}
 })

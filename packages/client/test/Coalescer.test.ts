@@ -1,17 +1,43 @@
 import { CreditClientError } from "@credit/client/CreditClientError"
+import { makeCreditClient } from "@credit/client/PromiseClient"
 import { UserId } from "@credit/domain/Ids"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import { failure, type ReceivedCall, success } from "./support/FakeService.ts"
-import { scenario } from "./support/run.ts"
+import { FakeService, failure, type ReceivedCall, success } from "./support/FakeService.ts"
+import { optionsFor, scenario } from "./support/run.ts"
 import { userBalance } from "./support/Samples.ts"
 
 const users = (count: number) => Array.from({ length: count }, (_, index) => UserId.make(`user-${index}`))
 
+/** Longer than a test may take: whoever waits so long is found out. */
+const NEVER = 3_600_000
+
 const balanceOf = ({ payload }: ReceivedCall) => success({ ...userBalance, userId: payload.userId })
 
 describe("Calls that wait at the same time", () => {
+  it("share HTTP requests unless the client was told that they shall not", async () => {
+    for (const [options, requests] of [
+      [{}, 1],
+      [{ coalesce: true }, 1],
+      [{ coalesce: false }, 20]
+    ] as const) {
+      const effects = await scenario(
+        balanceOf,
+        (client) =>
+          Effect.forEach(users(20), (userId) => client.getUserBalance({ userId }), { concurrency: "unbounded" }),
+        options
+      )
+      assert.lengthOf(effects.service.authorizations, requests)
+      const service = await FakeService.start(balanceOf)
+      const client = makeCreditClient({ ...optionsFor(service), ...options })
+      await Promise.all(users(20).map((userId) => client.getUserBalance({ userId })))
+      await client.close()
+      await service.stop()
+      assert.lengthOf(service.authorizations, requests)
+    }
+  })
+
   it("share HTTP requests, and each gets its own answer", async () => {
     const { result, service } = await scenario(
       balanceOf,
@@ -157,6 +183,29 @@ describe("Calls that wait at the same time", () => {
     assert.strictEqual(result?.userId, "user-1")
   })
 
+  it("leave as soon as one of the requests under way ends, before they have waited their time", async () => {
+    const release = Promise.withResolvers<void>()
+    const { result } = await scenario(
+      (call) =>
+        call.payload.userId === "user-0"
+          ? { do: "wait", until: release.promise, exit: { _tag: "Success", value: userBalance } }
+          : balanceOf(call),
+      (client, service) =>
+        Effect.gen(function* () {
+          const [slow, other] = users(2)
+          if (slow === undefined || other === undefined) return undefined
+          const first = yield* Effect.forkChild(client.getUserBalance({ userId: slow }))
+          yield* Effect.promise(() => service.received(1))
+          const second = yield* Effect.forkChild(client.getUserBalance({ userId: other }), { startImmediately: true })
+          release.resolve()
+          yield* Fiber.join(first)
+          return yield* Fiber.join(second)
+        }),
+      { coalesce: { maxRequests: 1, lingerMillis: NEVER } }
+    )
+    assert.strictEqual(result?.userId, "user-1")
+  })
+
   it("travel alone when they are large", async () => {
     const { service } = await scenario(
       () => failure({ _tag: "OperationNotFound" }),
@@ -175,5 +224,16 @@ describe("Calls that wait at the same time", () => {
       { coalesce: true }
     )
     assert.lengthOf(service.authorizations, 2)
+  })
+})
+
+describe("A call that is alone", () => {
+  it("waits for no company", async () => {
+    const { service } = await scenario(
+      balanceOf,
+      (client) => Effect.forEach(users(3), (userId) => client.getUserBalance({ userId })),
+      { coalesce: { lingerMillis: NEVER } }
+    )
+    assert.lengthOf(service.authorizations, 3)
   })
 })

@@ -87,24 +87,29 @@ describe("Trouble that passes", () => {
     assert.isAtLeast(service.connections, 10)
   })
 
-  it("is overcome for many callers at once: each command has one key, and all succeed", async () => {
-    const reactions = Object.values(passing)
-    const { result, service } = await scenario(
-      ({ attempt, payload }) => {
-        const seed = Number(String(payload.userId).slice(1)) + attempt
-        return attempt < 4 ? (reactions[seed % reactions.length] ?? success(opened)) : success(opened)
-      },
-      (client) =>
-        Effect.forEach(
-          Array.from({ length: 100 }, (_, index) => UserId.make(`u${index}`)),
-          (userId) => client.operation.open({ ...open, userId }),
-          { concurrency: "unbounded" }
-        )
-    )
-    assert.lengthOf(result, 100)
-    assert.lengthOf(service.calls, 400)
-    assert.lengthOf(service.keysOf("Operation.Open"), 100)
-  })
+  for (const coalesce of [false, true]) {
+    it(`is overcome for many callers at once${coalesce ? " whose calls share requests" : ""}: each command has one key, and all succeed`, async () => {
+      const reactions = Object.values(passing)
+      const { result, service } = await scenario(
+        ({ attempt, payload }) => {
+          const seed = Number(String(payload.userId).slice(1)) + attempt
+          return attempt < 4 ? (reactions[seed % reactions.length] ?? success(opened)) : success(opened)
+        },
+        (client) =>
+          Effect.forEach(
+            Array.from({ length: 100 }, (_, index) => UserId.make(`u${index}`)),
+            (userId) => client.operation.open({ ...open, userId }),
+            { concurrency: "unbounded" }
+          ),
+        { coalesce }
+      )
+      assert.lengthOf(result, 100)
+      // A connection that is lost is lost for all who share it: some are sent once more than alone.
+      if (coalesce) assert.isAtLeast(service.calls.length, 400)
+      else assert.lengthOf(service.calls, 400)
+      assert.lengthOf(service.keysOf("Operation.Open"), 100)
+    })
+  }
 
   it("is not waited for by a caller who does not want that", async () => {
     for (const [name, reaction] of Object.entries(passing)) {
