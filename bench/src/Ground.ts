@@ -6,80 +6,133 @@ import { EmbeddedPostgres } from "@credit/server/embedded/EmbeddedPostgres"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { freePort } from "../../test/utils/freePort.ts"
-import { createMerchantDatabase, openSession, type Session } from "../../test/utils/Postgres.ts"
-import { type Service, startProcess, startService, tokenFor } from "../../test/utils/Service.ts"
-import { addSamples } from "../../test/utils/samples.ts"
+import { type Service, startProcess, startService } from "../../test/utils/Service.ts"
+import { openSession } from "../../test/utils/Session.ts"
 import { type LoadProcess, startLoadProcess } from "./LoadProcess.ts"
+import {
+  type Grown,
+  growMerchant,
+  type Merchant,
+  makeMerchant,
+  makeMerchants,
+  makeWorkedMerchant
+} from "./Merchants.ts"
+import { isLoad, type Scenario } from "./Scenario.ts"
 
-/** How many users work, and how many others buy. */
-export const USERS = 2000
+/** How many users work at the merchant that most is measured on, and at each of those who share a server. */
+const USERS = 2000
+const CROWD_USERS = 50
 const LOAD_PROCESSES = 2
+
+/** One PostgreSQL takes 200 connections: the servers share them. */
+const BESIDE_OTHERS = { TOTAL_POOL_SIZE: "50" }
+/** A server of many merchants; what it does not use it gives back at once, so that others find it. */
+const OF_MANY = { ...BESIDE_OTHERS, MERCHANT_POOL_IDLE: "2 seconds" }
 
 /** All that is measured, up and funded. */
 export interface Ground {
   readonly home: string
   readonly postgresPid: number
-  readonly owner: Session
-  readonly ownerUrl: string
+  readonly superuserUrl: string
+  /** Whom most is measured on. */
+  readonly main: Merchant
+  /** The sandbox whose jobs run. */
+  readonly worked: Merchant | undefined
+  readonly grown: ReadonlyArray<Grown>
+  readonly crowd: ReadonlyArray<Merchant>
+  /** Serves all of them but the crowd. */
   readonly service: Service
-  readonly token: string
+  /** Serves the main merchant, too. */
+  readonly second: Service | undefined
+  readonly crowdService: Service | undefined
   readonly echo: Service
   readonly load: ReadonlyArray<LoadProcess>
 }
 
-/** Brings it up; with the scope it ends and leaves nothing behind. */
-export const makeGround = Effect.gen(function* () {
-  const home = yield* Effect.acquireRelease(Effect.promise(makeHome), (path) =>
-    Effect.promise(() => rm(path, { recursive: true, force: true }))
-  )
+/** Brings up what these scenarios need; with the scope it ends and leaves nothing behind. */
+export const makeGround = Effect.fnUntraced(function* (
+  scenarios: ReadonlyArray<Scenario>,
+  crowdSize: number,
+  progress: (text: string) => void
+) {
+  const loads = scenarios.filter(isLoad)
+  const probes = scenarios.filter((scenario) => !isLoad(scenario)).map(({ name }) => name)
+  const home = yield* temporaryFolder
   // The product's own server, and so its durability: the tests' throwaway server does not wait for the disk.
   const postgres = yield* EmbeddedPostgres.make({ home, port: yield* Effect.promise(freePort) })
   const postmaster = yield* Effect.promise(() => readFile(join(postgres.dataDirectory, "postmaster.pid"), "utf8"))
-  const database = yield* Effect.promise(() => createMerchantDatabase(Redacted.value(postgres.superuserUrl)))
-  const owner = yield* Effect.acquireRelease(
-    Effect.promise(() => openSession(database.ownerUrl)),
-    (session) => Effect.promise(() => session.close())
+  const superuserUrl = Redacted.value(postgres.superuserUrl)
+
+  progress("merchants")
+  const main = yield* Effect.promise(() => makeMerchant(superuserUrl, USERS))
+  const worked = loads.some(({ jobs }) => jobs)
+    ? yield* Effect.promise(() => makeWorkedMerchant(superuserUrl))
+    : undefined
+  const crowdNeeded = Math.max(
+    probes.includes("idle-merchants") ? crowdSize : 0,
+    ...loads.map(({ merchants }) => (merchants > 1 ? merchants : 0))
   )
-  yield* Effect.promise(() => addSamples(database))
-  yield* Effect.promise(() => prepare(owner))
-  const service = yield* running(() => startService([database], { NODE_ENV: "production", HOST: "127.0.0.1" }))
+  const crowd = yield* makeMerchants(superuserUrl, crowdNeeded, CROWD_USERS)
+  const sizes = new Set(loads.flatMap(({ entries }) => (entries === undefined ? [] : [entries])))
+  const grown = yield* Effect.forEach(sizes, (entries) => {
+    progress(`loading ${entries.toLocaleString("en")} entries`)
+    return Effect.promise(() => growMerchant(superuserUrl, entries))
+  })
+  yield* Effect.promise(() => checkpoint(superuserUrl))
+
+  progress("servers")
+  const served = [main, ...grown, ...(worked === undefined ? [] : [worked])]
+  const service = yield* running(() => serve(served, BESIDE_OTHERS))
+  const second = loads.some(({ servers }) => servers === 2)
+    ? yield* running(() => serve([main], BESIDE_OTHERS))
+    : undefined
+  const crowdService = loads.some(({ merchants }) => merchants > 1)
+    ? yield* running(() => serve(crowd, OF_MANY))
+    : undefined
   const echo = yield* running(startEcho)
-  const token = yield* Effect.promise(() => tokenFor("app", database.merchantId))
   const load = yield* Effect.forEach(Array.from({ length: LOAD_PROCESSES }), () =>
     Effect.acquireRelease(Effect.promise(startLoadProcess), (it) => Effect.promise(() => it.end()))
   )
+  const postgresPid = Number(postmaster.split("\n")[0])
   const ground: Ground = {
-    home,
-    postgresPid: Number(postmaster.split("\n")[0]),
-    owner,
-    ownerUrl: database.ownerUrl,
-    service,
-    token,
-    echo,
-    load
+    ...{ home, postgresPid, superuserUrl, main, worked, grown, crowd },
+    ...{ service, second, crowdService, echo, load }
   }
   return ground
 })
 
-const makeHome = async (): Promise<string> => {
-  const home = await mkdtemp(join(tmpdir(), "credit-bench-"))
-  // Started by root, PostgreSQL runs under another account, which must get there.
-  if (process.getuid?.() === 0) await chmod(home, 0o711)
-  return home
-}
+/** A server of these merchants, as it is deployed. */
+export const serve = (merchants: ReadonlyArray<Merchant>, environment: Readonly<Record<string, string>>) =>
+  startService(
+    merchants.map(({ database }) => database),
+    { NODE_ENV: "production", HOST: "127.0.0.1", ...environment }
+  )
 
-/** The bench's own functions and users. */
-const prepare = async (owner: Session): Promise<void> => {
-  await owner.query("CREATE SCHEMA bench")
-  for (const name of ["users", "open", "close"]) {
-    await owner.query(await readFile(new URL(`../sql/${name}.sql`, import.meta.url), "utf8"))
+/** A server of many merchants. */
+export const serveMany = (merchants: ReadonlyArray<Merchant>) => serve(merchants, OF_MANY)
+
+/** A folder that ends with the scope. */
+export const temporaryFolder = Effect.acquireRelease(
+  Effect.promise(async () => {
+    const home = await mkdtemp(join(tmpdir(), "credit-bench-"))
+    // Started by root, PostgreSQL runs under another account, which must get there.
+    if (process.getuid?.() === 0) await chmod(home, 0o711)
+    return home
+  }),
+  (path) => Effect.promise(() => rm(path, { recursive: true, force: true }))
+)
+
+/** Writes out what the loading left: otherwise that would fall into some measurement. */
+const checkpoint = async (superuserUrl: string): Promise<void> => {
+  const session = await openSession(superuserUrl)
+  try {
+    await session.query("CHECKPOINT")
+  } finally {
+    await session.close()
   }
-  await owner.query("SELECT bench.add_users($1::integer)::text", [USERS])
-  // Not the tables that are empty still: a real merchant's are never analysed empty, and plans made for that are bad ones.
-  await owner.query("VACUUM (ANALYZE) public.accounts, public.lots, public.ledger_entries")
 }
 
-const running = (start: () => Promise<Service>) =>
+export const running = (start: () => Promise<Service>) =>
   Effect.acquireRelease(Effect.promise(start), (it) => Effect.promise(() => it.end("SIGTERM")))
 
 const startEcho = async (): Promise<Service> => {

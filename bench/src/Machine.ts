@@ -1,8 +1,9 @@
 import { closeSync, fdatasyncSync, openSync, rmSync, writeSync } from "node:fs"
 import { availableParallelism, cpus, loadavg } from "node:os"
 import { join } from "node:path"
-import type { Session } from "../../test/utils/Postgres.ts"
-import { median } from "./Report.ts"
+import { openSession } from "../../test/utils/Session.ts"
+import type { Ground } from "./Ground.ts"
+import { median } from "./Statistics.ts"
 
 /** What the figures were measured on. */
 export interface Machine {
@@ -16,14 +17,22 @@ export interface Machine {
   readonly loadBefore: number
 }
 
-export const describeMachine = async (owner: Session, directory: string, loadBefore: number): Promise<Machine> => ({
-  cpu: cpus()[0]?.model.trim() ?? "unknown",
-  cores: availableParallelism(),
-  node: process.versions.node,
-  postgres: String((await owner.query("SHOW server_version"))[0]?.server_version),
-  syncMillis: syncMillis(directory),
-  loadBefore
-})
+export const describeMachine = async (ground: Ground, loadBefore: number): Promise<Machine> => {
+  const session = await openSession(ground.superuserUrl)
+  try {
+    const [row] = await session.query("SHOW server_version")
+    return {
+      cpu: cpus()[0]?.model.trim() ?? "unknown",
+      cores: availableParallelism(),
+      node: process.versions.node,
+      postgres: String(row?.server_version),
+      syncMillis: syncMillis(ground.home),
+      loadBefore
+    }
+  } finally {
+    await session.close()
+  }
+}
 
 export const loadNow = (): number => loadavg()[0] ?? Number.NaN
 

@@ -5,9 +5,14 @@ const TICKS_PER_SECOND = 100
 
 /** A process's line in /proc from the state on, which follows the name in brackets; undefined if it has ended. */
 const statOf = (pid: number): ReadonlyArray<string> | undefined => {
+  const line = read(`/proc/${pid}/stat`)
+  return line?.slice(line.lastIndexOf(")") + 2).split(" ")
+}
+
+/** A file of /proc; undefined if its process has ended. */
+const read = (path: string): string | undefined => {
   try {
-    const line = readFileSync(`/proc/${pid}/stat`, "utf8")
-    return line.slice(line.lastIndexOf(")") + 2).split(" ")
+    return readFileSync(path, "utf8")
   } catch (error) {
     if (error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ESRCH")) {
       return undefined
@@ -21,16 +26,15 @@ export const cpuSeconds = (pids: ReadonlyArray<number>): number =>
   pids.reduce((sum, pid) => sum + ticks(statOf(pid), 11, 12), 0) / TICKS_PER_SECOND
 
 /** Likewise of a process and its children, those it has buried included: PostgreSQL has one for each connection. */
-export const cpuSecondsOfTree = (pid: number): number => {
-  const stats = readdirSync("/proc")
+export const cpuSecondsOfTree = (pid: number): number =>
+  treeOf(pid).reduce((sum, it) => sum + ticks(statOf(it), 11, 12, 13, 14), 0) / TICKS_PER_SECOND
+
+/** A process and its children. */
+export const treeOf = (pid: number): ReadonlyArray<number> =>
+  readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
-    .map((name) => ({ child: Number(name), stat: statOf(Number(name)) }))
-  return (
-    stats
-      .filter(({ child, stat }) => child === pid || stat?.[1] === `${pid}`)
-      .reduce((sum, { stat }) => sum + ticks(stat, 11, 12, 13, 14), 0) / TICKS_PER_SECOND
-  )
-}
+    .map(Number)
+    .filter((child) => child === pid || statOf(child)?.[1] === `${pid}`)
 
 const ticks = (stat: ReadonlyArray<string> | undefined, ...fields: ReadonlyArray<number>): number =>
   fields.reduce((sum, field) => sum + Number(stat?.[field] ?? 0), 0)
@@ -42,8 +46,12 @@ export const busySeconds = (): number => {
 }
 
 /** The memory a process has in RAM now, in MiB. */
-export const residentMebibytes = (pid: number): number => {
-  const found = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))
-  if (found === null) throw new Error(`process ${pid} tells no VmRSS`)
-  return Number(found[1]) / 1024
-}
+export const residentMebibytes = (pid: number): number => mebibytes(pid, "status", /^VmRSS:\s+(\d+) kB$/m)
+
+/** Likewise of a process and its children, what they share counted once. */
+export const residentMebibytesOfTree = (pid: number): number =>
+  treeOf(pid).reduce((sum, it) => sum + mebibytes(it, "smaps_rollup", /^Pss:\s+(\d+) kB$/m), 0)
+
+/** 0 for a process that has ended. */
+const mebibytes = (pid: number, file: string, line: RegExp): number =>
+  Number(line.exec(read(`/proc/${pid}/${file}`) ?? "")?.[1] ?? 0) / 1024

@@ -1,69 +1,66 @@
-import { writeFileSync } from "node:fs"
+import { readFileSync, writeFileSync } from "node:fs"
+import { basename } from "node:path"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as References from "effect/References"
-import { faults } from "../../test/utils/verify.ts"
 import { type Arguments, readArguments, USAGE, UsageError } from "./Arguments.ts"
-import { type Ground, makeGround } from "./Ground.ts"
-import { describeMachine, loadNow, type Machine, renderMachine } from "./Machine.ts"
-import { type Measurement, MeasurementFailed, measure } from "./Measure.ts"
-import { type Row, ratios, renderTable } from "./Report.ts"
-import type { Scenario } from "./Scenario.ts"
-
-/** Measures every scenario once per round, one after the other, so that a slow minute of the machine is shared by all. */
-const measureAll = Effect.fnUntraced(function* (ground: Ground, given: Arguments) {
-  const warmUp = Math.min(1, given.seconds / 2)
-  const measured = new Map<Scenario, Array<Measurement>>(given.scenarios.map((scenario) => [scenario, []]))
-  for (let round = 0; round <= given.rounds; round++) {
-    for (const [scenario, measurements] of measured) {
-      progress(`${round === 0 ? "warm-up" : `round ${round}/${given.rounds}`}  ${scenario.name}@${scenario.callers}`)
-      // Round 0 is thrown away: the first to run would pay for what the processes compile and the caches load.
-      const seconds = round === 0 ? Math.min(1, given.seconds) : given.seconds
-      const measurement = yield* Effect.tryPromise({
-        try: () => measure(ground, scenario, { warmUp, seconds }),
-        catch: (error) => error
-      })
-      if (round > 0) measurements.push(measurement)
-    }
-    // What autovacuum does within a minute or so of a database's life; left to it, it would fall into some measurement.
-    if (round === 0) yield* Effect.promise(() => ground.owner.query("VACUUM (ANALYZE)"))
-  }
-  progress("")
-  return [...measured].map(([scenario, rounds]): Row => ({ scenario, rounds }))
-})
+import { renderChart } from "./Chart.ts"
+import { makeGround } from "./Ground.ts"
+import { describeMachine, loadNow } from "./Machine.ts"
+import { MeasurementFailed } from "./Measure.ts"
+import { renderMarkdown, renderText, withSection } from "./Report.ts"
+import type { Results } from "./Results.ts"
+import { measureAll } from "./Rounds.ts"
+import { targetsOf } from "./Targets.ts"
+import { verify } from "./Verify.ts"
 
 const progress = (text: string): void => {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`)
 }
 
-/** Figures of a ledger that is wrong are worth nothing: everything the run wrote is derived again from its entries. */
-const verify = Effect.fnUntraced(function* ({ owner }: Ground) {
-  const found = yield* Effect.promise(() => faults(owner))
-  if (found.length > 0) return yield* Effect.fail(new Error(`The ledger is wrong: ${found.slice(0, 5).join("; ")}`))
-  const [row] = yield* Effect.promise(() => owner.query("SELECT count(*)::text AS entries FROM public.ledger_entries"))
-  return Number(row?.entries)
-})
-
-const report = (machine: Machine, rows: ReadonlyArray<Row>, entries: number, given: Arguments): void => {
-  const standing = ratios(rows)
-  const seconds = `${given.rounds} rounds of ${given.seconds} s each`
-  process.stdout.write(`${renderMachine(machine)}\n${seconds}; medians; CPU in cores\n\n${renderTable(rows)}\n\n`)
-  for (const { name, value } of standing) process.stdout.write(`${name}: ${value.toFixed(2)}\n`)
-  process.stdout.write(`${entries.toLocaleString("en")} ledger entries; balances, lots, holds and hashes verified\n`)
-  if (given.json !== undefined) {
-    const { rounds, seconds } = given
-    const written = { machine, seconds, rounds, scenarios: rows, ratios: standing, entries }
-    writeFileSync(given.json, `${JSON.stringify(written, undefined, 2)}\n`)
+/** Writes what was asked for. The document was looked at before: half an hour later is late to find no place in it. */
+const report = (results: Results, { json, markdown, svg }: Arguments): void => {
+  process.stdout.write(`${renderText(results)}\n`)
+  if (json !== undefined) {
+    writeFileSync(json, `${JSON.stringify({ ...results, targets: targetsOf(results) }, undefined, 2)}\n`)
+  }
+  const chart = renderChart(results)
+  if (svg !== undefined) writeFileSync(svg, chart)
+  if (markdown !== undefined) {
+    const picture = markdown.replace(/(\.md)?$/, ".svg")
+    writeFileSync(picture, chart)
+    writeFileSync(markdown, sectioned(markdown, renderMarkdown(results, basename(picture))))
   }
 }
 
+const sectioned = (path: string, section: string): string => {
+  const document = withSection(readFileSync(path, "utf8"), section)
+  if (document === undefined) throw new UsageError(`${path} has no section marked for what is measured`)
+  return document
+}
+
 const bench = Effect.fnUntraced(function* (given: Arguments) {
+  const { markdown } = given
+  if (markdown !== undefined) yield* Effect.try({ try: () => sectioned(markdown, ""), catch: (error) => error })
   const loadBefore = loadNow()
-  const ground = yield* makeGround
-  const machine = yield* Effect.promise(() => describeMachine(ground.owner, ground.home, loadBefore))
-  const rows = yield* measureAll(ground, given)
-  report(machine, rows, yield* verify(ground), given)
+  const ground = yield* makeGround(given.scenarios, given.crowd, progress)
+  const machine = yield* Effect.promise(() => describeMachine(ground, loadBefore))
+  const measured = yield* measureAll(ground, given, progress)
+  progress("verifying the ledgers")
+  const verified = yield* verify(ground)
+  progress("")
+  const results: Results = {
+    machine,
+    command: ["npm run bench --", ...process.argv.slice(2)].join(" "),
+    at: new Date().toISOString(),
+    seconds: given.seconds,
+    rounds: given.rounds,
+    ...measured,
+    loaded: ground.grown.map(({ entries, entriesPerSecond, users }) => ({ entries, entriesPerSecond, users })),
+    verified
+  }
+  report(results, given)
 }, Effect.scoped)
 
 const main = Effect.gen(function* () {

@@ -10,7 +10,7 @@ import type { MerchantDatabase } from "./Postgres.ts"
 const main = fileURLToPath(new URL("../../apps/server/src/main.ts", import.meta.url))
 
 /** One secret for all service processes of a test, as a deployment has. */
-const JWT_SECRET = "a-secret-for-tests-that-is-long-enough"
+export const JWT_SECRET = "a-secret-for-tests-that-is-long-enough"
 
 /** A service in a process of its own, as it is deployed; several may serve the same databases. */
 export interface Service {
