@@ -21,14 +21,19 @@ BEGIN
   SELECT bench.id(at, 1, n, 0), 'u-' || n, 'manual', credits, at, at + interval '8760 hours'
   FROM generate_series(first, first + users - 1) AS n;
   INSERT INTO public.ledger_entries
-  SELECT bench.id(at, 2, n, 0), a.user_id, a.seq + 1, bench.id(at, 1, n, 0), credits, a.balance + credits, 'manual', 'manual',
-    credits, 'CREDIT', NULL, NULL, NULL, NULL, NULL, at, at,
-    app.entry_hash(a.hash, ROW(
+  SELECT (i.e).entry_id, (i.e).user_id, (i.e).seq, (i.e).lot_id, (i.e).amount, (i.e).balance_after, (i.e).reason,
+    (i.e).operation_type, (i.e).resource_amount, (i.e).resource_unit, NULL, NULL, NULL, NULL, NULL, at, at,
+    app.entry_hash(i.head, i.e)
+  FROM (
+    SELECT a.hash AS head, ROW(
       bench.id(at, 2, n, 0), a.user_id, a.seq + 1, bench.id(at, 1, n, 0), credits, a.balance + credits, 'manual', 'manual',
       credits, 'CREDIT', NULL, NULL, NULL, NULL, NULL, at, at, a.hash
-    )::public.ledger_entries)
-  FROM generate_series(first, first + users - 1) AS n
-  JOIN public.accounts AS a ON a.user_id = 'u-' || n;
+    )::public.ledger_entries AS e
+    FROM generate_series(first, first + users - 1) AS n
+    JOIN public.accounts AS a ON a.user_id = 'u-' || n
+    -- A fence: the hash is taken ten times as fast of a column as of what makes it.
+    OFFSET 0
+  ) AS i;
   IF work = 0 THEN
     RETURN;
   END IF;
@@ -46,18 +51,24 @@ BEGIN
   WHERE o.operation_id = bench.id(at, 3, n, k);
   INSERT INTO public.ledger_entries
   WITH RECURSIVE chain AS (
-    SELECT n, 0 AS k, a.user_id::text AS user_id, a.seq::bigint AS seq, a.balance::bigint AS balance, a.hash::bytea AS hash
+    SELECT n, 0 AS k, bench.id(at, 1, n, 0) AS lot_id, a.user_id::text AS user_id, a.seq::bigint AS seq,
+      a.balance::bigint AS balance, a.hash::bytea AS hash, NULL::public.ledger_entries AS e
     FROM generate_series(first, first + users - 1) AS n
     JOIN public.accounts AS a ON a.user_id = 'u-' || n
     UNION ALL
-    SELECT c.n, c.k + 1, c.user_id, c.seq + 1, c.balance - 10, app.entry_hash(c.hash, ROW(
-      bench.id(at, 2, c.n, c.k + 1), c.user_id, c.seq + 1, bench.id(at, 1, c.n, 0), -10, c.balance - 10, 'debit',
-      'llm_tokens', 17, 'K_TOKENS', 0.57, bench.id(at, 3, c.n, c.k + 1), NULL, NULL, NULL, closed, closed, c.hash
-    )::public.ledger_entries)
-    FROM chain AS c WHERE c.k < work
+    SELECT i.n, i.k, i.lot_id, i.user_id, i.seq, i.balance, app.entry_hash(i.head, i.e), i.e
+    FROM (
+      SELECT c.n, c.k + 1 AS k, c.lot_id, c.user_id, c.seq + 1 AS seq, c.balance - 10 AS balance, c.hash AS head, ROW(
+        bench.id(at, 2, c.n, c.k + 1), c.user_id, c.seq + 1, c.lot_id, -10, c.balance - 10, 'debit', 'llm_tokens', 17,
+        'K_TOKENS', 0.57, bench.id(at, 3, c.n, c.k + 1), NULL, NULL, NULL, closed, closed, c.hash
+      )::public.ledger_entries AS e
+      FROM chain AS c WHERE c.k < work
+      OFFSET 0
+    ) AS i
   )
-  SELECT bench.id(at, 2, c.n, c.k), c.user_id, c.seq, bench.id(at, 1, c.n, 0), -10, c.balance, 'debit', 'llm_tokens', 17,
-    'K_TOKENS', 0.57, bench.id(at, 3, c.n, c.k), NULL, NULL, NULL, closed, closed, c.hash
+  SELECT (c.e).entry_id, c.user_id, c.seq, c.lot_id, (c.e).amount, c.balance, (c.e).reason, (c.e).operation_type,
+    (c.e).resource_amount, (c.e).resource_unit, (c.e).captured_rate, (c.e).operation_id, NULL, NULL, NULL, closed, closed,
+    c.hash
   FROM chain AS c WHERE c.k > 0;
 END
 $$

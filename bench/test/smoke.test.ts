@@ -23,7 +23,7 @@ describe("The benchmarks", () => {
   it("run every scenario against the service, verify its ledgers and report, with every target", async () => {
     const [json, document] = [join(folder, "bench.json"), join(folder, "performance.md")]
     const markers = ["<!-- written by npm run bench: begin -->", "<!-- written by npm run bench: end -->"]
-    await writeFile(document, `# Before\n\n${markers.join("\nold\n")}\n\nAfter\n`)
+    await writeFile(document, `# Before\n\n${markers.join("\nwhat the last run found\n")}\n\nAfter\n`)
 
     const { stdout } = await run("--smoke", "--json", json, "--markdown", document)
 
@@ -45,7 +45,7 @@ describe("The benchmarks", () => {
 
     const text = await readFile(document, "utf8")
     expect(text).toMatch(/^# Before\n\n<!-- .* begin -->\n\n[\s\S]*\n\n<!-- .* end -->\n\nAfter\n$/)
-    expect(text).not.toContain("old")
+    expect(text).not.toContain("what the last run found")
     expect(text).toContain("| pairs | 64 |")
     expect(text).toContain("](performance.svg)")
     expect(await readFile(join(folder, "performance.svg"), "utf8")).toMatch(/^<svg [\s\S]*pairs@64[\s\S]*<\/svg>\n$/)
