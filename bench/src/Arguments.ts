@@ -1,5 +1,5 @@
-import { availableParallelism } from "node:os"
 import { parseArgs } from "node:util"
+import { allowedCores } from "./Affinity.ts"
 import { type Group, groups, isLoad, makeScenarios, type Scenario, titleOf } from "./Scenario.ts"
 
 const isGroup = (name: string): name is Group => name in groups
@@ -67,7 +67,7 @@ export const readArguments = (argv: ReadonlyArray<string>): Arguments | "help" =
 const chosen = (all: ReadonlyArray<Scenario>, wanted: ReadonlySet<string>): ReadonlyArray<Scenario> =>
   all.filter((scenario) => {
     // Not where there is no second core to give to somebody.
-    if (isLoad(scenario) && scenario.cores === "apart" && availableParallelism() < 2) return false
+    if (isLoad(scenario) && scenario.cores === "apart" && allowedCores().length < 2) return false
     if (wanted.size === 0 || wanted.has(scenario.group)) return true
     // What these are measured against.
     return (

@@ -72,11 +72,7 @@ const targetOf = (ground: Ground, scenario: LoadScenario) => {
 }
 
 const merchantOf = (ground: Ground, { entries, jobs }: LoadScenario): Merchant | undefined =>
-  jobs
-    ? ground.worked
-    : entries === undefined
-      ? ground.main
-      : ground.grown.toSorted((a, b) => Math.abs(a.entries - entries) - Math.abs(b.entries - entries))[0]
+  jobs ? ground.worked : entries === undefined ? ground.main : ground.grown.find(({ size }) => size === entries)
 
 /** Warms up, then measures. */
 export const measure = async (ground: Ground, scenario: LoadScenario, timing: Timing): Promise<Measurement> => {
@@ -187,8 +183,8 @@ const pinned = async <A>(
 ): Promise<A> => {
   if (cores === "all") return run()
   const everyone = () => [...servers, ...treeOf(ground.postgresPid), ...ground.load.map(({ pid }) => pid)]
-  pin(everyone(), "0")
-  if (cores === "apart") pin(servers.slice(1), "1")
+  pin(everyone(), [0])
+  if (cores === "apart") pin(servers.slice(1), [1])
   try {
     return await run()
   } finally {

@@ -36,20 +36,22 @@ export const makeMerchant = async (superuserUrl: string, users: number): Promise
 
 /** A ledger with a year's history. */
 export interface Grown extends Merchant {
+  /** How many entries were asked for, and how many whole sessions of all users came to. */
+  readonly size: number
   readonly entries: number
   /** What it took to load. */
   readonly entriesPerSecond: number
 }
 
 /**
- * A merchant at the end of a year: `entries` entries in twelve months' partitions, with their lots and closed operations.
+ * A merchant at the end of a year: some `size` entries in twelve months' partitions, with their lots and closed operations.
  * Ten times as many users come ten times as often in a ledger a hundred times as large. It is a sandbox, whose clock the year
  * has moved ahead.
  */
-export const growMerchant = async (superuserUrl: string, entries: number): Promise<Grown> => {
+export const growMerchant = async (superuserUrl: string, size: number): Promise<Grown> => {
   const database = await createMerchantDatabase(superuserUrl, { sandbox: true })
-  const sessions = Math.max(1, Math.round(Math.sqrt(entries) / 100))
-  const users = Math.ceil(entries / SESSION / sessions)
+  const sessions = Math.max(1, Math.round(Math.sqrt(size) / 100))
+  const users = Math.ceil(size / SESSION / sessions)
   let seconds = 0
   await prepare(database, async (owner) => {
     await owner.query("SELECT app.ensure_partitions(app.now() + interval '13 months')")
@@ -60,13 +62,14 @@ export const growMerchant = async (superuserUrl: string, entries: number): Promi
     await owner.query("UPDATE public.merchant_settings SET clock_offset_hours = 361 * 24")
     await owner.query("VACUUM (ANALYZE)")
   })
-  const loaded = users * sessions * SESSION
+  const entries = users * sessions * SESSION
   return {
     database,
     token: await tokenFor("app", database.merchantId),
     users,
-    entries: loaded,
-    entriesPerSecond: loaded / seconds
+    size,
+    entries,
+    entriesPerSecond: entries / seconds
   }
 }
 

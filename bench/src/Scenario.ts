@@ -43,7 +43,7 @@ export const isLoad = (scenario: Scenario): scenario is LoadScenario => "kind" i
 
 /** What stands for a scenario in tables and on the command line. */
 export const titleOf = (scenario: Scenario): string =>
-  isLoad(scenario) ? `${scenario.name}@${scenario.callers}` : scenario.name
+  isLoad(scenario) && scenario.share === undefined ? `${scenario.name}@${scenario.callers}` : scenario.name
 
 /** What `--scenario` chooses from, and what each of them is. */
 export const groups = {
