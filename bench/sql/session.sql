@@ -1,9 +1,10 @@
--- A session of each of the users u-first …: a lot is issued, then as many operations as `work` says are opened and closed, at
--- 10 credits each. Everything enters as it does from the service, through the guards that are on the tables; the hashes are
+-- A session of each of the users u-first …: a lot is issued for so many days, then as many operations as `work` says are opened
+-- and closed, at 10 credits each. Everything enters as it does from the service, through the guards that are on the tables; the hashes are
 -- the ledger's own function's. One statement per table and a batch of users: a history of millions is loaded in minutes.
 -- Sessions are called in the order of `at`, so that users lie side by side in the ledger as they would have written it.
-CREATE FUNCTION bench.add_session(first integer, users integer, credits bigint, work integer, at timestamptz)
-RETURNS void
+CREATE FUNCTION bench.add_session(
+  first integer, users integer, credits bigint, days integer, work integer, at timestamptz
+) RETURNS void
 LANGUAGE plpgsql
 -- By key, whatever a kept plan once knew of empty tables.
 SET enable_seqscan = off
@@ -18,7 +19,7 @@ BEGIN
   SELECT 'u-' || n FROM generate_series(first, first + users - 1) AS n
   ON CONFLICT (user_id) DO NOTHING;
   INSERT INTO public.lots (lot_id, user_id, source, credits, issued_at, expires_at)
-  SELECT bench.id(at, 1, n, 0), 'u-' || n, 'manual', credits, at, at + interval '8760 hours'
+  SELECT bench.id(at, 1, n, 0), 'u-' || n, 'manual', credits, at, at + make_interval(hours => days * 24)
   FROM generate_series(first, first + users - 1) AS n;
   INSERT INTO public.ledger_entries
   SELECT (i.e).entry_id, (i.e).user_id, (i.e).seq, (i.e).lot_id, (i.e).amount, (i.e).balance_after, (i.e).reason,

@@ -14,9 +14,9 @@ export interface Merchant {
 }
 
 /** A lot that no run can use up, and those of a history, which its operations do. */
-const ENDLESS = 1_000_000_000
+const ENDLESS = { credits: 1_000_000_000, days: 3650 }
 const WORK = 9
-const LOT = 90
+const LOT = { credits: 90, days: 365 }
 
 /** The entries of a session: the issue of its lot, and its debits. */
 const SESSION = WORK + 1
@@ -27,7 +27,11 @@ const BATCH = 2000
 export const makeMerchant = async (superuserUrl: string, users: number): Promise<Merchant> => {
   const database = await createMerchantDatabase(superuserUrl)
   await prepare(database, async (owner) => {
-    await owner.query("SELECT bench.add_session(0, $1::integer, $2::bigint, 0, app.now())::text", [users, ENDLESS])
+    await owner.query("SELECT bench.add_session(0, $1::integer, $2::bigint, $3::integer, 0, app.now())::text", [
+      users,
+      ENDLESS.credits,
+      ENDLESS.days
+    ])
     // Not the tables that are empty still: a real merchant's are never analysed empty, and plans made for that are bad ones.
     await owner.query("VACUUM (ANALYZE) public.accounts, public.lots, public.ledger_entries")
   })
@@ -87,7 +91,7 @@ export const makeWorkedMerchant = async (superuserUrl: string): Promise<Grown> =
   try {
     for (let day = 0; day < IDLE_DAYS; day++) {
       await owner.query(
-        `SELECT bench.add_session($1::integer, ${IDLE_USERS}, ${LOT}, 0,
+        `SELECT bench.add_session($1::integer, ${IDLE_USERS}, ${LOT.credits}, ${LOT.days}, 0,
           app.now() + make_interval(days => $2::integer - 361))::text`,
         [merchant.users + day * IDLE_USERS, day]
       )
@@ -111,12 +115,15 @@ const loadYear = async (
     const end = Math.min(year.users, (worker + 1) * share)
     try {
       for (let session = 0; session < year.sessions; session++) {
-        const credits = session === year.sessions - 1 ? ENDLESS : LOT
+        const lot = session === year.sessions - 1 ? ENDLESS : LOT
         for (let first = worker * share; first < end; first += BATCH) {
           await owner.query(
-            `SELECT bench.add_session($1::integer, $2::integer, $3::bigint, ${WORK},
-              $4::timestamptz + interval '360 days' * $5::float8)::text`,
-            [first, Math.min(BATCH, end - first), credits, year.from, `${(session / year.sessions).toFixed(3)}`]
+            `SELECT bench.add_session($1::integer, $2::integer, $3::bigint, $4::integer, ${WORK},
+              $5::timestamptz + interval '360 days' * $6::float8)::text`,
+            [
+              ...[first, Math.min(BATCH, end - first), lot.credits, lot.days],
+              ...[year.from, `${(session / year.sessions).toFixed(3)}`]
+            ]
           )
         }
       }
