@@ -191,7 +191,7 @@ export const composeLoad = (present: ReadonlySet<keyof Needs>): LoadStatement =>
   }
   const needed = parts.filter(([, { by }]) => by.length === 0 || by.some((name) => present.has(name)))
   const sql = `
-WITH clock AS MATERIALIZED (SELECT app.now() AS now)${whoOf(present, parameter)}
+WITH clock AS MATERIALIZED (SELECT app.now(s.clock_offset_hours) AS now FROM public.merchant_settings AS s)${whoOf(present, parameter)}
 SELECT json_build_object(
   ${needed.map(([name, { sql }]) => `'${name}', ${sql(parameter)}`).join(",\n  ")}
 )::text AS loaded`

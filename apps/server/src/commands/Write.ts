@@ -11,23 +11,32 @@ export interface Statement {
   readonly parameters: ReadonlyArray<string | ReadonlyArray<string>>
 }
 
-/**
- * The keys in their final state, sorted, before anything else. A key that somebody else wrote meanwhile is not written,
- * and then the count is short and the batch refused: it runs again and finds what was written.
- */
-const KEYS = `
-WITH written AS (
-  INSERT INTO public.idempotency_tracking AS i (
-    command_type, idempotency_key, state, fingerprint, field_hashes, contract_version, response, transaction_id,
-    claimed_at, expires_at
-  )
+const KEY_COLUMNS = `
+  command_type, idempotency_key, state, fingerprint, field_hashes, contract_version, response, transaction_id,
+  claimed_at, expires_at`
+
+const KEY_ROWS = `
   SELECT k.type, k.key, k.state, decode(k.fingerprint, 'hex'), k."fieldHashes", k."contractVersion", k.response,
     k."transactionId", ${fromMillis('k."claimedAt"')}, ${fromMillis('k."expiresAt"')}
   FROM json_to_recordset($1::json) AS k (
     type text, key text, state text, fingerprint text, "fieldHashes" text, "contractVersion" integer, response text,
     "transactionId" uuid, "claimedAt" bigint, "expiresAt" bigint
   )
-  ORDER BY k.type COLLATE "C", k.key COLLATE "C"
+  ORDER BY k.type COLLATE "C", k.key COLLATE "C"`
+
+/**
+ * The keys in their final state, sorted, before anything else. A key that somebody else wrote meanwhile is a duplicate, and
+ * the batch refused: it runs again and finds what was written.
+ */
+const KEYS = `INSERT INTO public.idempotency_tracking (${KEY_COLUMNS}) ${KEY_ROWS}`
+
+/**
+ * Likewise where some of them have a record already, which may be replaced. A key that somebody else wrote meanwhile is not
+ * written, and then the count is short and the batch refused.
+ */
+const KEYS_SOME_RENEWED = `
+WITH written AS (
+  INSERT INTO public.idempotency_tracking AS i (${KEY_COLUMNS}) ${KEY_ROWS}
   ON CONFLICT (command_type, idempotency_key) DO UPDATE SET
     state = excluded.state, fingerprint = excluded.fingerprint, field_hashes = excluded.field_hashes,
     contract_version = excluded.contract_version, response = excluded.response,
@@ -176,7 +185,8 @@ export const writes = (facts: Facts, now: number, newId: NewId): ReadonlyArray<S
   const insert = (sql: string, values: ReadonlyArray<object>, ...more: ReadonlyArray<number>) => {
     if (values.length > 0) statements.push({ sql, parameters: [rows(values), ...more.map(String)] })
   }
-  insert(KEYS, facts.keys.map(keyRow), facts.keys.length)
+  if (facts.keys.some((it) => it.renewed)) insert(KEYS_SOME_RENEWED, facts.keys.map(keyRow), facts.keys.length)
+  else insert(KEYS, facts.keys.map(keyRow))
   insert(LOTS, facts.lots)
   // Before those that open: an expired operation makes room for the next one of its user.
   insert(CHANGED_OPERATIONS, facts.changed, facts.changed.length)
@@ -200,7 +210,7 @@ export const writes = (facts: Facts, now: number, newId: NewId): ReadonlyArray<S
   return statements
 }
 
-const keyRow = ({ command, fieldHashes, leaseUntil: _, ...record }: Facts["keys"][number]) => ({
+const keyRow = ({ command, fieldHashes, leaseUntil: _, renewed: __, ...record }: Facts["keys"][number]) => ({
   ...record,
   type: command.intent.type,
   key: command.key,

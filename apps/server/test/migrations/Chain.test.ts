@@ -303,7 +303,7 @@ describe("two writers that take no lock", () => {
       await first.query("COMMIT")
       expect(await waiting).toMatchObject({
         code: "CR001",
-        message: "an entry does not chain: its account was moved by another writer meanwhile"
+        message: "an entry does not chain: it does not follow entry 2 (entry 2 of account raced)"
       })
       expect(await account(runtime, "raced")).toMatchObject({ balance: 90, seq: 2, hash: hex(one.hash) })
       expect(await lot(runtime, lotId)).toMatchObject({ remaining: 90 })

@@ -44,6 +44,8 @@ export type Result =
 /** A key's record as it is to be written, in its final state. */
 export interface KeyRecord extends KeyState {
   readonly command: Command
+  /** Whether it takes the place of a record that was there before: expired, failed for want of infrastructure, or left. */
+  readonly renewed: boolean
 }
 
 /** Everything a batch writes. */
@@ -226,6 +228,7 @@ const decideOne = (fold: Fold, command: Command, newId: NewId): Result => {
   const claimedAt = earlier !== undefined && earlier.expiresAt > state.now ? earlier.claimedAt : state.now
   const record: KeyRecord = {
     command,
+    renewed: earlier !== undefined,
     state: decision.outcome._tag === "Success" ? "SUCCEEDED" : "FAILED_FINAL",
     fingerprint: command.fingerprint,
     fieldHashes: command.fieldHashes,
