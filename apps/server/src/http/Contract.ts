@@ -23,6 +23,7 @@ export class ContractInvalid extends Schema.TaggedError<ContractInvalid>()("Cont
 /** One RPC with its decoders and encoders, built once. */
 export interface ServedRpc {
   readonly tag: string
+  readonly definition: Rpc.AnyWithProps
   /** Under which its handler is found in the context. */
   readonly key: string
   readonly kind: "command" | "query"
@@ -67,6 +68,7 @@ const serveRpc = (rpc: Rpc.AnyWithProps, kind: "command" | "query"): ServedRpc =
   const encodeChunk = Schema.encodeUnknownExit(codec(Schema.Array(chunk)))
   return {
     tag: rpc._tag,
+    definition: rpc,
     key: rpc.key,
     kind,
     streams: stream !== undefined,

@@ -4,11 +4,13 @@ import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import type { Headers } from "effect/http/Headers"
-import type * as Rpc from "effect/rpc/Rpc"
+import * as Rpc from "effect/rpc/Rpc"
 import type * as RpcGroup from "effect/rpc/RpcGroup"
 import { type FromServer, RequestId } from "effect/rpc/RpcMessage"
 import * as RpcServer from "effect/rpc/RpcServer"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { EncodedExit } from "../commands/Submission.ts"
 import { type ServedRpc, serveContract } from "./Contract.ts"
@@ -21,6 +23,8 @@ interface PendingCall {
   readonly id: string
   readonly rpc: ServedRpc
   readonly round: Round
+  /** What runs it; a stream is run by the RPC server. */
+  fiber: Fiber.Fiber<unknown, unknown> | undefined
 }
 
 /** The calls of one HTTP request. */
@@ -37,10 +41,14 @@ export class Round {
 
   /** Writes the last message of a call, and ends the exchange when it was the last call's. `id` is JSON. */
   answer(id: string, exit: string): Effect.Effect<void> {
-    return Effect.map(this.exchange.write(`{"_tag":"Exit","requestId":${id},"exit":${exit}}`), () => {
+    const written = this.exchange.write(`{"_tag":"Exit","requestId":${id},"exit":${exit}}`)
+    const answered = () => {
       this.#unanswered -= 1
       if (this.#unanswered === 0) this.exchange.end()
-    })
+    }
+    if (written !== Effect.void) return Effect.map(written, answered)
+    answered()
+    return Effect.void
   }
 }
 
@@ -72,7 +80,7 @@ const CLIENT = 0
  */
 export const makeRpcCalls = Effect.fnUntraced(function* <Rpcs extends Rpc.Any>(group: RpcGroup.RpcGroup<Rpcs>) {
   const contract = yield* serveContract(group)
-  const context = yield* Effect.context<Rpc.ToHandler<Rpcs> | Rpc.Middleware<Rpcs>>()
+  const context = decodingHandlers(yield* Effect.context<Rpc.ToHandler<Rpcs> | Rpc.Middleware<Rpcs>>(), contract)
   const calls = new Map<number, PendingCall>()
   let last = 0
 
@@ -82,7 +90,7 @@ export const makeRpcCalls = Effect.fnUntraced(function* <Rpcs extends Rpc.Any>(g
     disableTracing: true,
     disableClientAcks: true,
     disableFatalDefects: true
-  }).pipe(Effect.provideContext(decodingHandlers(context, contract)))
+  }).pipe(Effect.provideContext(context))
 
   /** Runs in the context the handlers were built in, always the same one, which the server has merged once and for all. */
   const base = context as Context.Context<never>
@@ -121,7 +129,30 @@ export const makeRpcCalls = Effect.fnUntraced(function* <Rpcs extends Rpc.Any>(g
     }
   }
 
-  const interrupt = (internal: number) => write({ _tag: "Interrupt", requestId: RequestId(internal), interruptors: [] })
+  const runners = new Map<ServedRpc, Runner>()
+  for (const rpc of contract.values()) if (!rpc.streams) runners.set(rpc, makeRunner(rpc, base))
+  yield* Effect.addFinalizer(() =>
+    Fiber.interruptAll([...calls.values()].flatMap(({ fiber }) => (fiber === undefined ? [] : [fiber])))
+  )
+
+  /** Runs a call that has one answer, in a fiber of its own. */
+  const run = (internal: number, call: PendingCall, runner: Runner, message: CallMessage, headers: Headers): void => {
+    const fiber = runner(RequestId(internal), message.payload, headers)
+    call.fiber = fiber
+    fiber.addObserver((exit) => {
+      if (calls.get(internal) !== call) return
+      const answered =
+        Exit.isSuccess(exit) && exit.value instanceof EncodedExit
+          ? settle(internal, call, exit.value.json)
+          : Effect.flatMap(encodeExit(call.rpc, exit), (text) => settle(internal, call, text))
+      if (answered !== Effect.void) Effect.runForkWith(base)(answered)
+    })
+  }
+
+  const interrupt = (internal: number, { fiber }: PendingCall) =>
+    fiber !== undefined
+      ? Effect.sync(() => fiber.interruptUnsafe())
+      : write({ _tag: "Interrupt", requestId: RequestId(internal), interruptors: [] })
 
   /** Takes calls out of a round: queries are interrupted, commands run on unseen. */
   const drop = (
@@ -137,7 +168,7 @@ export const makeRpcCalls = Effect.fnUntraced(function* <Rpcs extends Rpc.Any>(g
           if (call === undefined || !drops(call)) return Effect.void
           calls.delete(internal)
           round.pending.delete(internal)
-          return call.rpc.kind === "query" ? Effect.andThen(interrupt(internal), then(call)) : then(call)
+          return call.rpc.kind === "query" ? Effect.andThen(interrupt(internal, call), then(call)) : then(call)
         },
         { discard: true }
       )
@@ -153,9 +184,13 @@ export const makeRpcCalls = Effect.fnUntraced(function* <Rpcs extends Rpc.Any>(g
       if (rpc === undefined) return Effect.die(new Error("a call was started whose RPC is unknown"))
       last += 1
       const internal = last
-      calls.set(internal, { id: JSON.stringify(message.id), rpc, round })
+      const call: PendingCall = { id: JSON.stringify(message.id), rpc, round, fiber: undefined }
+      calls.set(internal, call)
       round.pending.add(internal)
-      return write(requestMessage<Rpcs>(internal, message, headers))
+      const runner = runners.get(rpc)
+      return runner === undefined
+        ? write(requestMessage<Rpcs>(internal, message, headers))
+        : Effect.sync(() => run(internal, call, runner, message, headers))
     },
     refuse: (call, error, round) => round.answer(JSON.stringify(call.id), encodeFailure(error)),
     expire: (round) =>
@@ -173,6 +208,36 @@ export const makeRpcCalls = Effect.fnUntraced(function* <Rpcs extends Rpc.Any>(g
   }
   return result
 })
+
+/** Runs one call of an RPC: its handler within its middleware. */
+type Runner = (requestId: RequestId, payload: unknown, headers: Headers) => Fiber.Fiber<unknown, unknown>
+
+/**
+ * What the RPC server does for a call that has one answer, without what it does for streams, acknowledgements and
+ * notifications, which is most of what it costs: the handler, the middleware around it, and a scope that ends with the call.
+ */
+const makeRunner = (rpc: ServedRpc, base: Context.Context<never>): Runner => {
+  const entry: unknown = base.mapUnsafe.get(rpc.key)
+  const { definition } = rpc
+  const client = new Rpc.ServerClient(CLIENT)
+  if (!isHandler(entry)) {
+    return () => Effect.runForkWith(base)(Effect.die(new Error(`${rpc.tag} has no handler`)))
+  }
+  const context = Context.merge(entry.context, base)
+  const middlewares = Array.from(definition.middlewares, ({ key }) => base.mapUnsafe.get(key)).filter(isMiddleware)
+  return (requestId, payload, headers) => {
+    const options = { rpc: definition, client, requestId, headers, payload }
+    const scope = Scope.makeUnsafe()
+    const handler = Effect.suspend(() => {
+      const result = entry.handler(payload, options)
+      return isEffect(result) ? result : Effect.die(new Error(`${rpc.tag} must answer with an effect`))
+    })
+    const handled = middlewares.reduce((inner, middleware) => middleware(inner, options), handler)
+    return Effect.runForkWith(Context.add(context, Scope.Scope, scope))(
+      Effect.onExit(handled, (exit) => Scope.closeUnsafe(scope, exit) ?? Effect.void)
+    )
+  }
+}
 
 /** Payload and tag were checked against the contract, or are checked by the handler before it uses them. */
 const requestMessage = <Rpcs extends Rpc.Any>(internal: number, call: CallMessage, headers: Headers) =>
@@ -227,7 +292,12 @@ const decodingHandlers = <R>(
 type HandlerOptions = Parameters<Rpc.Handler<string>["handler"]>[1]
 type Handler = (payload: unknown, options: HandlerOptions) => unknown
 
-const isHandler = (entry: unknown): entry is { readonly handler: Handler } =>
+/** Middleware as it runs, when all it provides is provided. */
+type Middleware = (handler: Effect.Effect<unknown, unknown>, options: HandlerOptions) => Effect.Effect<unknown, unknown>
+
+const isMiddleware = (service: unknown): service is Middleware => typeof service === "function"
+
+const isHandler = (entry: unknown): entry is { readonly handler: Handler; readonly context: Context.Context<never> } =>
   typeof entry === "object" && entry !== null && "handler" in entry && typeof entry.handler === "function"
 
 const decoding =

@@ -1,9 +1,6 @@
-import { type AccountState, emptyAccount, instantOf } from "@credit/domain/Account"
 import { asOf, due, presentBalance } from "@credit/domain/decide"
 import { type EntryState, presentEntry } from "@credit/domain/LedgerEntry"
 import { type LotState, presentLot } from "@credit/domain/Lot"
-import type { ConsumptionOrder } from "@credit/domain/Merchant"
-import type { OperationState } from "@credit/domain/Operation"
 import { timestampText } from "@credit/domain/Timestamp"
 import type { Accounts } from "@credit/rpc/Accounts"
 import type { RpcPayload, RpcSuccessEncoded } from "@credit/rpc/types"
@@ -11,20 +8,8 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import type { MerchantDatabase } from "../merchants/MerchantDatabase.ts"
 import { decodeCursor, PAGE_SIZE, page } from "./Cursor.ts"
-import { ACCOUNT_COLUMNS, ENTRY_COLUMNS, fromMillis, jsonRows, LOT_COLUMNS, OPERATION_COLUMNS } from "./rows.ts"
-
-/** What is needed to tell a user's ($1) standing: one snapshot, four lookups by key. */
-const STANDING = `
-SELECT json_build_object(
-  'now', app.epoch_milliseconds(app.now()),
-  'order', (SELECT s.consumption_order FROM public.merchant_settings AS s),
-  'account', (SELECT row_to_json(x) FROM (
-    SELECT ${ACCOUNT_COLUMNS} FROM public.accounts AS a WHERE a.user_id = $1
-  ) AS x),
-  'lots', ${jsonRows(`SELECT ${LOT_COLUMNS} FROM public.lots AS l WHERE l.user_id = $1 AND l.active`)},
-  'operations', ${jsonRows(`
-    SELECT ${OPERATION_COLUMNS} FROM public.operations AS o WHERE o.user_id = $1 AND o.status = 'open'`)}
-)::text AS json`
+import { ENTRY_COLUMNS, fromMillis, jsonRows, LOT_COLUMNS } from "./rows.ts"
+import { sharedStanding } from "./SharedStandings.ts"
 
 /** Entries of a user ($1), newest first, before a cursor ($2, $3), within [from $4, to $5), of reasons ($6), $7 of them. */
 const HISTORY = `
@@ -49,24 +34,9 @@ SELECT ${jsonRows(`
   ORDER BY l.lot_id DESC
   LIMIT $4::integer`)}::text AS json`
 
-interface Standing {
-  readonly now: number
-  readonly order: ConsumptionOrder
-  readonly account: Omit<AccountState, "lots" | "operations"> | null
-  readonly lots: ReadonlyArray<LotState>
-  readonly operations: ReadonlyArray<OperationState>
-}
-
-/** A user's account as stored, at the instant of the reading. */
-const standing = Effect.fnUntraced(function* (database: MerchantDatabase, userId: string) {
-  const { account, lots, now, operations, order } = yield* database.json<Standing>(STANDING, [userId])
-  const stored: AccountState = { ...emptyAccount(userId), ...account, lots, operations }
-  return { account: stored, now: instantOf(stored, now), order }
-})
-
 export const getUserBalance = (database: MerchantDatabase, { userId }: RpcPayload<typeof Accounts, "GetUserBalance">) =>
   Effect.map(
-    standing(database, userId),
+    sharedStanding(database, userId),
     ({ account, now, order }): RpcSuccessEncoded<typeof Accounts, "GetUserBalance"> =>
       presentBalance(account, order, now)
   )
@@ -101,7 +71,7 @@ export const getLedgerHistory = Effect.fnUntraced(function* (
 })
 
 const dueExpiries = (database: MerchantDatabase, userId: string) =>
-  Effect.map(standing(database, userId), ({ account, now }) =>
+  Effect.map(sharedStanding(database, userId), ({ account, now }) =>
     due(account, now).expiries.map(({ amount, effectiveAt, lot }) => ({
       lotId: lot.lotId,
       amount: -amount,
@@ -122,7 +92,7 @@ export const listLots = Effect.fnUntraced(function* (
     `${activeOnly}`,
     `${limit + 1}`
   ])
-  const { account, now } = yield* standing(database, request.userId)
+  const { account, now } = yield* sharedStanding(database, request.userId)
   const remaining = new Map(asOf(account, now).lots.map((lot) => [lot.lotId, lot.remaining]))
   const { next, rows } = page(found, limit, (lot) => [lot.lotId])
   const lots = rows.map((lot) => ({ ...lot, remaining: remaining.get(lot.lotId) ?? 0 }))
