@@ -49,7 +49,7 @@ export interface ConnectionOptions {
  * planned so whatever the statistics say: a plan that was made while a table was small, and scans it, would be kept while
  * the table grows. So each statement is planned once, and where an index can serve nothing else is considered.
  */
-const PLANNING = {
+export const PLANNING = {
   plan_cache_mode: "force_generic_plan",
   enable_seqscan: "off",
   enable_hashjoin: "off",
