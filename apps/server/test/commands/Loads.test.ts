@@ -30,12 +30,15 @@ afterAll(async () => {
 
 const GROWING = ["accounts", "lots", "operations", "purchases", "receipts", "grants_once", "idempotency_tracking"]
 
-const needs: Needs & Readonly<Record<string, ReadonlyArray<string>>> = {
+const needs: Needs = {
   users: ["early"],
   operations: [randomUUID()],
   references: ["pay-1"],
+  reversed: ["pay-2"],
   products: ["starter"],
+  changedProducts: ["starter"],
   operationTypes: ["api_call"],
+  changedRates: ["api_call"],
   welcomes: ["early"],
   keyTypes: ["Operation.Open"],
   keys: ["k-1"]
