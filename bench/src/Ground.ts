@@ -26,8 +26,11 @@ const LOAD_PROCESSES = 2
 
 /** One PostgreSQL takes 200 connections: the servers share them. */
 const BESIDE_OTHERS = { TOTAL_POOL_SIZE: "50" }
-/** A server of many merchants; what it does not use it gives back at once, so that others find it. */
-const OF_MANY = { ...BESIDE_OTHERS, MERCHANT_POOL_IDLE: "2 seconds" }
+/**
+ * A server of many merchants: one connection for each of them, and some. What it does not use it gives back at once, so that
+ * others find it. On a machine that is busy otherwise it waits for a first connection rather than refuse.
+ */
+const OF_MANY = { TOTAL_POOL_SIZE: "110", MERCHANT_POOL_IDLE: "2 seconds", DATABASE_ACQUIRE_TIMEOUT: "5 seconds" }
 
 /** All that is measured, up and funded. */
 export interface Ground {
