@@ -53,7 +53,7 @@ export const readArguments = (argv: ReadonlyArray<string>): Arguments | "help" =
   const crowd = smoke ? 4 : 100
   const sizes = (values.growth ?? (smoke ? "1e3,1e4" : "1e4,1e6")).split(",").map(sizeOf)
   return {
-    seconds: smoke ? 0.3 : positive("seconds", values.seconds ?? "2"),
+    seconds: smoke ? 0.5 : positive("seconds", values.seconds ?? "2"),
     rounds: smoke ? 1 : Math.ceil(positive("rounds", values.rounds ?? "5")),
     warmUp: !smoke,
     scenarios: chosen(makeScenarios(sizes, crowd), new Set(wanted)),
