@@ -49,6 +49,7 @@ export const renderChart = (results: Results): string => {
   const height = top
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" font-family="system-ui, sans-serif" font-size="12">`,
+    "<title>How much of each scenario gets done per second</title>",
     `<rect width="${WIDTH}" height="${height}" fill="#ffffff"/>`,
     text(16, 24, `${cores} cores (${cpu}) for server, PostgreSQL ${postgres} and load together, Node ${node}`, {
       size: 12,
