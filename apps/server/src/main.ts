@@ -4,7 +4,9 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as Layer from "effect/Layer"
 import { AccessLive } from "./access/AccessLive.ts"
+import { tokenHandlers } from "./access/handlers.ts"
 import { Revocations } from "./access/Revocations.ts"
+import { TokenSigner } from "./access/TokenSigner.ts"
 import { Tokens } from "./access/Tokens.ts"
 import { catalogHandlers } from "./catalog/handlers.ts"
 import { Engine } from "./commands/Engine.ts"
@@ -22,13 +24,14 @@ import { operationHandlers } from "./operations/handlers.ts"
 import { exitCode, reportFailure, ShutdownLimit } from "./process.ts"
 import { receiptHandlers } from "./receipts/handlers.ts"
 
-/** What answers each RPC of the contract: commands through the engine, queries from the merchant's database. */
+/** What answers each RPC of the contract: commands through the engine or procedures, queries from the merchant's database. */
 const Handlers = Layer.mergeAll(
   commandHandlers(Api),
   accountHandlers,
   operationHandlers,
   receiptHandlers,
-  catalogHandlers
+  catalogHandlers,
+  tokenHandlers
 )
 
 const Routes = Layer.mergeAll(rpcRoute(Api).pipe(Layer.provide([Handlers, AccessLive])), HealthRoutes)
@@ -43,9 +46,8 @@ const Configured = MerchantDirectory.layer.pipe(Layer.provideMerge(Settings.laye
 const Service = HttpRouter.serve(Routes, { disableLogger: true }).pipe(
   Layer.provideMerge(HttpServerLive),
   Layer.provide(Engine.layer),
+  Layer.provide([Tokens.layer, TokenSigner.layer, Revocations.layer]),
   Layer.provide(MerchantDatabases.layer),
-  Layer.provide(Tokens.layer),
-  Layer.provide(Revocations.layerNone),
   Layer.provide(ShutdownLimit),
   Layer.provide(LoggingLive)
 )

@@ -26,6 +26,14 @@ export const RoleForPayload = Context.Reference<(payload: unknown) => Role | und
 /** Whether an RPC writes (and so needs an `Idempotency-Key`) or only reads. Every RPC has it. */
 export const Kind = Context.Service<"command" | "query">("@credit/rpc/Kind")
 
+/**
+ * Who decides a command. `engine`: the rules, in a batch, by what the merchant's database holds. `procedure`: code of its own,
+ * for what reaches beyond a batch (databases, keys that sign); such a command stays open in maintenance.
+ */
+export const DecidedBy = Context.Reference<"engine" | "procedure">("@credit/rpc/DecidedBy", {
+  defaultValue: () => "engine"
+})
+
 /** The verified caller of an RPC. */
 export class Caller extends Context.Service<
   Caller,
@@ -55,3 +63,21 @@ export const AccessError = Schema.Union([
 export class Access extends RpcMiddleware.Service<Access, { provides: Caller }>()("@credit/rpc/Access", {
   error: AccessError
 }) {}
+
+/** The verified operator of an RPC that is about the service, or about merchants that its payload names. */
+export class Operator extends Context.Service<
+  Operator,
+  {
+    /** The person's name. */
+    readonly subject: string
+    readonly tokenId: string
+    /** What `X-Merchant-Id` says, if it is there; whether the service serves such a merchant was not asked. */
+    readonly merchantId: MerchantId | undefined
+  }
+>()("@credit/rpc/Operator") {}
+
+/** Verifies an operator's token; provides the {@link Operator}. `X-Merchant-Id` may be there and need not. */
+export class OperatorAccess extends RpcMiddleware.Service<OperatorAccess, { provides: Operator }>()(
+  "@credit/rpc/OperatorAccess",
+  { error: AccessError }
+) {}

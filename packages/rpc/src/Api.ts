@@ -9,6 +9,7 @@ import { Purchases } from "./Purchases.ts"
 import { Receipts } from "./Receipts.ts"
 import { Reversals } from "./Reversals.ts"
 import { Sandbox } from "./Sandbox.ts"
+import { Tokens } from "./Tokens.ts"
 
 /** Everything the service can be asked: the contract between server, client and command line. */
 export const Api = Purchases.merge(
@@ -21,7 +22,8 @@ export const Api = Purchases.merge(
   Catalog,
   Configuration,
   Maintenance,
-  Sandbox
+  Sandbox,
+  Tokens
 )
 
 /** The version of the contract under which an answer is stored. */

@@ -2,7 +2,8 @@ import { Meta } from "@credit/domain/Meta"
 import { IntentConflict, InvalidRequest, MaintenanceMode, RequestInProgress } from "@credit/domain/Refusal"
 import * as Rpc from "effect/rpc/Rpc"
 import * as Schema from "effect/Schema"
-import { Access, Kind, RequiredRole, type Role } from "./Access.ts"
+import { Access, DecidedBy, Kind, OperatorAccess, RequiredRole, type Role } from "./Access.ts"
+import { MerchantUnknown, ServiceUnavailable } from "./Errors.ts"
 
 /** What every command may also fail with, besides the errors of {@link Access}. */
 const everyCommand = [RequestInProgress, IntentConflict, InvalidRequest] as const
@@ -47,3 +48,78 @@ export const query = <
     .annotate(RequiredRole, options.role)
     .annotate(Kind, "query")
     .middleware(Access)
+
+/** What every procedure may also fail with, besides the errors of {@link OperatorAccess}. */
+const everyProcedure = [...everyCommand, MerchantUnknown, ServiceUnavailable] as const
+
+/**
+ * A command of an operator that no batch decides: see {@link DecidedBy}. Needs an `Idempotency-Key`, which is kept in the
+ * database of the merchant it is about; answers carry `meta`. Open in maintenance.
+ */
+export const procedure = <
+  const Tag extends string,
+  Payload extends Schema.Top,
+  const Fields extends Schema.Struct.Fields,
+  const Errors extends ReadonlyArray<Schema.Top>
+>(
+  tag: Tag,
+  options: { readonly payload: Payload; readonly success: Fields; readonly errors: Errors }
+) =>
+  Rpc.make(tag, {
+    payload: options.payload,
+    success: Schema.Struct({ ...options.success, meta: Meta }),
+    error: Schema.Union([...options.errors, ...everyProcedure])
+  })
+    .annotate(RequiredRole, "operator")
+    .annotate(Kind, "command")
+    .annotate(DecidedBy, "procedure")
+    .middleware(OperatorAccess)
+
+/**
+ * A {@link procedure} that tells how it goes: a stream of `progress`, whose last element `Done` carries the result with its
+ * `meta`. It runs to its end whether or not anybody reads. A replay is the last element alone.
+ */
+export const streamingProcedure = <
+  const Tag extends string,
+  Payload extends Schema.Top,
+  const Progress extends ReadonlyArray<Schema.Top>,
+  const Fields extends Schema.Struct.Fields,
+  const Errors extends ReadonlyArray<Schema.Top>
+>(
+  tag: Tag,
+  options: {
+    readonly payload: Payload
+    readonly progress: Progress
+    readonly result: Fields
+    readonly errors: Errors
+  }
+) =>
+  Rpc.make(tag, {
+    payload: options.payload,
+    success: Schema.Union([...options.progress, Schema.TaggedStruct("Done", { ...options.result, meta: Meta })]),
+    error: Schema.Union([...options.errors, ...everyProcedure]),
+    stream: true
+  })
+    .annotate(RequiredRole, "operator")
+    .annotate(Kind, "command")
+    .annotate(DecidedBy, "procedure")
+    .middleware(OperatorAccess)
+
+/** A {@link query} of an operator about the service, or about merchants that its payload names. */
+export const operatorQuery = <
+  const Tag extends string,
+  Payload extends Schema.Top,
+  Success extends Schema.Top,
+  const Errors extends ReadonlyArray<Schema.Top>
+>(
+  tag: Tag,
+  options: { readonly payload: Payload; readonly success: Success; readonly errors: Errors }
+) =>
+  Rpc.make(tag, {
+    payload: options.payload,
+    success: options.success,
+    error: Schema.Union([...options.errors, InvalidRequest, MerchantUnknown])
+  })
+    .annotate(RequiredRole, "operator")
+    .annotate(Kind, "query")
+    .middleware(OperatorAccess)

@@ -1,5 +1,16 @@
-export { Access, AccessError, Caller, Kind, RequiredRole, Role } from "./Access.ts"
+export {
+  Access,
+  AccessError,
+  Caller,
+  DecidedBy,
+  Kind,
+  Operator,
+  OperatorAccess,
+  RequiredRole,
+  Role
+} from "./Access.ts"
 export { Api, CONTRACT_VERSION } from "./Api.ts"
 export { Forbidden, InternalError, MerchantUnknown, RateLimited, ServiceUnavailable, Unauthorized } from "./Errors.ts"
 export { MAX_PAGE_SIZE } from "./Page.ts"
 export { ReceiptNotFound } from "./Receipts.ts"
+export { TokenUnavailable } from "./Tokens.ts"

@@ -1,6 +1,6 @@
 import { commandPayloads } from "@credit/domain/Command"
 import type { Answers, RefusalEncoded } from "@credit/domain/decide"
-import { Kind, RequiredRole } from "@credit/rpc/Access"
+import { DecidedBy, Kind, RequiredRole } from "@credit/rpc/Access"
 import { Api } from "@credit/rpc/Api"
 import type { RpcErrorEncoded, RpcSuccessEncoded } from "@credit/rpc/types"
 import * as Context from "effect/Context"
@@ -17,7 +17,11 @@ describe("The contract", () => {
   })
 
   it("has as its commands just those that the rules decide", () => {
-    const commands = rpcs.filter((rpc) => Context.getOrUndefined(rpc.annotations, Kind) === "command")
+    const commands = rpcs.filter(
+      (rpc) =>
+        Context.getOrUndefined(rpc.annotations, Kind) === "command" &&
+        Context.get(rpc.annotations, DecidedBy) === "engine"
+    )
     expect(commands.map((rpc) => rpc._tag).toSorted()).toEqual(Object.keys(commandPayloads).toSorted())
   })
 

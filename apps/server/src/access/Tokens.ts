@@ -6,7 +6,6 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import { errors } from "jose"
 import { Settings } from "../config/Settings.ts"
-import { Revocations } from "./Revocations.ts"
 import { TokenCache } from "./TokenCache.ts"
 import { readClaims, type TokenClaims } from "./TokenClaims.ts"
 import { keysUnavailable, type TokenKey, tokenKeys } from "./TokenKeys.ts"
@@ -18,7 +17,7 @@ const LONGEST_TOKEN = 8192
 const TYPES = new Set(["JWT", "AT+JWT"])
 const BEARER = /^Bearer +([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)$/i
 
-/** Verifies the tokens of callers. */
+/** Verifies the tokens of callers: signature and dates. Whether one was revoked is `Revocations` to say. */
 export class Tokens extends Context.Service<
   Tokens,
   {
@@ -33,8 +32,7 @@ export class Tokens extends Context.Service<
     Tokens,
     Effect.gen(function* () {
       const settings = yield* Settings
-      const revocations = yield* Revocations
-      return make(settings, revocations, Effect.runForkWith(yield* Effect.context()))
+      return make(settings, Effect.runForkWith(yield* Effect.context()))
     })
   )
 }
@@ -43,7 +41,6 @@ const UNAUTHORIZED = Effect.fail(new Unauthorized({}))
 
 const make = (
   settings: Settings["Service"],
-  revocations: Revocations["Service"],
   fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
 ): Tokens["Service"] => {
   const keys = tokenKeys(settings)
@@ -56,10 +53,7 @@ const make = (
   }
 
   const inForce = (claims: TokenClaims, now: number): boolean =>
-    claims.expiresAt > now &&
-    claims.issuedAt <= now + ISSUED_AHEAD_SECONDS &&
-    claims.issuedAt > now - maximumAge &&
-    !revocations.isRevoked(claims)
+    claims.expiresAt > now && claims.issuedAt <= now + ISSUED_AHEAD_SECONDS && claims.issuedAt > now - maximumAge
 
   const verify = Effect.fnUntraced(function* (token: string) {
     if (!hasExpectedType(token)) return yield* UNAUTHORIZED

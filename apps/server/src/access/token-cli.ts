@@ -14,15 +14,7 @@ import { readSecrets } from "../embedded/EmbeddedSecrets.ts"
 import { homeDirectory } from "../embedded/homeDirectory.ts"
 import { exitCode, reportFailure } from "../process.ts"
 import { signToken, type TokenRequest } from "./signToken.ts"
-import { readClaims } from "./TokenClaims.ts"
-
-/** What a token lives for unless told: a person's day, or a quarter of an application. */
-const DEFAULT_TTL: Readonly<Record<Role, Duration.Duration>> = {
-  operator: Duration.hours(12),
-  admin: Duration.hours(12),
-  app: Duration.days(90),
-  user: Duration.hours(1)
-}
+import { type TokenField, tokenRequest } from "./tokenRequest.ts"
 
 const flags = {
   role: Flag.Literals("role", ["operator", "app", "admin", "user"]).pipe(Flag.withDescription("What the token may do")),
@@ -47,22 +39,25 @@ interface Asked {
   readonly ttl: Option.Option<Duration.Duration>
 }
 
+/** Under which flag a part of a token is given. */
+const FLAGS: Readonly<Record<TokenField, string>> = {
+  role: "--role",
+  merchantId: "--merchant",
+  subject: "--sub",
+  userId: "--user",
+  lifetimeSeconds: "--ttl"
+}
+
 /** What the flags ask for, or in one line what is wrong with them. */
 const readRequest = ({ merchant, role, sub, ttl, user }: Asked): TokenRequest | string => {
-  if (role === "operator" && Option.isSome(merchant)) {
-    return "an operator's token names no merchant: every request does, in X-Merchant-Id"
-  }
-  const subject = Option.getOrUndefined(role === "operator" ? sub : Option.orElse(merchant, () => sub))
-  if (subject === undefined) {
-    return role === "operator" ? "--sub NAME says who the operator is" : `--merchant ID says whose token it is`
-  }
-  const userId = Option.getOrUndefined(user)
-  if ((role === "user") !== (userId !== undefined)) return "--user ID goes with --role user, and only with it"
-  const ttlSeconds = Math.floor(Duration.toSeconds(Option.getOrElse(ttl, () => DEFAULT_TTL[role])))
-  if (ttlSeconds < 1) return "--ttl must be a second at least"
-  const claims = { role, sub: subject, user_id: userId, jti: "-", iat: 0, exp: 0 }
-  if (readClaims(claims) === undefined) return `"${subject}" or "${userId ?? ""}" is not of the form of its kind`
-  return { role, subject, userId, ttlSeconds }
+  const request = tokenRequest({
+    role,
+    merchantId: Option.getOrUndefined(merchant),
+    subject: Option.getOrUndefined(sub),
+    userId: Option.getOrUndefined(user),
+    lifetimeSeconds: Option.getOrUndefined(Option.map(ttl, (it) => Math.floor(Duration.toSeconds(it))))
+  })
+  return "field" in request ? `${FLAGS[request.field]}: ${request.problem}` : request
 }
 
 /** The secret of the service that `npm start` brought up here, if one has. */

@@ -60,6 +60,8 @@ export const settings = {
   jwtAudience: Config.NonEmptyString("JWT_AUDIENCE").pipe(Config.withDefault("credit-ledger-api")),
   /** How long after its `iat` a token is refused, whatever its `exp` says. */
   jwtMaximumAge: duration("JWT_MAX_AGE", Duration.days(400), Duration.days(36_500)),
+  /** How often the revocations of a merchant in use are read; what is three times as old decides nothing. */
+  revocationRefresh: duration("REVOCATION_REFRESH", Duration.seconds(15), Duration.seconds(15)),
   /** How many verified tokens are remembered. */
   tokenCacheSize: integer("TOKEN_CACHE_SIZE", 1, 1_000_000).pipe(Config.withDefault(10_000)),
 
@@ -101,6 +103,9 @@ export const settings = {
   engineQueueBound: integer("ENGINE_QUEUE_BOUND", 1, 1_000_000).pipe(Config.withDefault(2000)),
   /** How many batches of one merchant may be in flight. */
   engineBatchesInFlight: integer("ENGINE_BATCHES_IN_FLIGHT", 1, 64).pipe(Config.withDefault(4)),
+
+  /** How long a server may be silent before another takes over what it was doing to a merchant's database. */
+  procedureLease: duration("PROCEDURE_LEASE", Duration.seconds(30), Duration.hours(1)),
 
   /** The least level that is logged. */
   logLevel: Config.LogLevel("LOG_LEVEL").pipe(Config.withDefault("Info" as const)),

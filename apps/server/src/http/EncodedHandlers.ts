@@ -2,7 +2,7 @@ import type { CommandIntent } from "@credit/domain/Command"
 import { commandPayloads } from "@credit/domain/Command"
 import { encodeFailure, transactionId } from "@credit/domain/decide"
 import { InvalidRequest, type RequestInProgress } from "@credit/domain/Refusal"
-import { Caller, Kind } from "@credit/rpc/Access"
+import { Caller, DecidedBy, Kind } from "@credit/rpc/Access"
 import type { RpcPayload, RpcSuccessEncoded } from "@credit/rpc/types"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -45,7 +45,7 @@ const rpcsOfKind = (group: RpcGroup.Any, kind: "command" | "query"): ReadonlyArr
 const IN_PROGRESS_RETRY_SECONDS = 1
 
 /**
- * Every command of a group is answered alike: its key is checked, and the engine runs it to its end. A caller that has
+ * Every command of a group that the engine decides is answered alike: its key is checked, and the engine runs it to its end. A caller that has
  * waited for the request deadline is told `RequestInProgress`; the command goes on.
  */
 export const commandHandlers = <Tag extends CommandIntent["type"]>(
@@ -58,6 +58,7 @@ export const commandHandlers = <Tag extends CommandIntent["type"]>(
       const handlers = new Map<Rpc.AnyWithProps, EncodedHandler>()
       for (const rpc of rpcsOfKind(group, "command")) {
         const type = rpc._tag
+        if (Context.get(rpc.annotations, DecidedBy) !== "engine") continue
         if (!isCommandType(type))
           return yield* new ContractInvalid({ problems: [`${type} is no command of the domain`] })
         handlers.set(rpc, (payload, { headers }) =>

@@ -2,6 +2,7 @@ import type { MerchantId } from "@credit/domain/Ids"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Redacted from "effect/Redacted"
 import { Settings, SettingsInvalid } from "../config/Settings.ts"
 import { fromTemplate, type MerchantEnvironment, type MerchantUrls, readMerchantUrls } from "./MerchantUrls.ts"
 
@@ -16,6 +17,10 @@ export class MerchantDirectory extends Context.Service<
     lookup(merchantId: MerchantId): MerchantUrls | undefined
     /** The merchants that were named: in the environment, or added. Those of a template are not known until asked for. */
     list(): ReadonlyArray<MerchantUrls>
+    /** The URLs of merchants that nobody named, with `{id}` where the merchant's id goes, if there are such. */
+    readonly templates:
+      | { readonly runtime: Redacted.Redacted; readonly migration: Redacted.Redacted | undefined }
+      | undefined
     /** Names a merchant at runtime, in place of what was known of it; for the embedded server and for onboarding. */
     add(urls: MerchantUrls): void
   }
@@ -67,7 +72,9 @@ const make = (environment: MerchantEnvironment): MerchantDirectory["Service"] =>
     if (urls !== undefined) expanded.set(merchantId, urls)
     return urls
   }
+  const { migrationTemplate, template } = environment
   return MerchantDirectory.of({
+    templates: template && { runtime: template, migration: migrationTemplate },
     lookup: (merchantId) => known.get(merchantId) ?? expand(merchantId),
     list: () => [...known.values()],
     add: (urls) => {

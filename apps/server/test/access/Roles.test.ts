@@ -26,8 +26,8 @@ describe("who may call what", () => {
       const allowed = roles.indexOf(role) >= roles.indexOf(required)
       it(`${rpc._tag} is ${allowed ? "open" : "closed"} to ${role}`, async () => {
         // A payload that is no RPC's: who is let in is told so, and that alone.
-        const options = { token: await tokenOf(role), headers: headersOf(role) }
-        const { error } = await call(service, rpc._tag, { unheardOf: true }, options)
+        const headers = { ...headersOf(role), "content-type": "application/x-ndjson" }
+        const { error } = await call(service, rpc._tag, null, { token: await tokenOf(role), headers })
         if (allowed) assert.strictEqual(error?._tag, "InvalidRequest")
         else assert.deepStrictEqual(error, { _tag: "Forbidden", requiredRole: required })
       })

@@ -1,6 +1,4 @@
 import { createServer, type Server } from "node:http"
-import { Unauthorized } from "@credit/rpc/Errors"
-import { Revocations } from "@credit/server/access/Revocations"
 import { signToken } from "@credit/server/access/signToken"
 import { TokenCache } from "@credit/server/access/TokenCache"
 import type { TokenClaims } from "@credit/server/access/TokenClaims"
@@ -21,16 +19,11 @@ const sign = (secret: string, more: { readonly issuedAt?: number; readonly token
     signToken({ role: "app", subject: "acme", ttlSeconds: 600, ...more }, { secret: Redacted.make(secret), ...issuer })
   )
 
-const authenticate = (
-  authorization: string,
-  environment: Readonly<Record<string, string>>,
-  isRevoked: (claims: TokenClaims) => boolean = () => false
-) =>
+const authenticate = (authorization: string, environment: Readonly<Record<string, string>>) =>
   Effect.runPromise(
     Effect.flatMap(Tokens, (tokens) => Effect.result(tokens.authenticate(authorization))).pipe(
       Effect.provide(
         Tokens.layer.pipe(
-          Layer.provide(Layer.succeed(Revocations, Revocations.of({ isRevoked }))),
           Layer.provide(Settings.layer),
           Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env: environment })))
         )
@@ -60,32 +53,10 @@ describe("tokens", () => {
       )
     )
     const layer = Tokens.layer.pipe(
-      Layer.provide(Revocations.layerNone),
       Layer.provide(Settings.layer),
       Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env: { JWT_SECRET: NEW } })))
     )
     assert.lengthOf(await Effect.runPromise(Effect.provide(together, layer)), 50)
-  })
-
-  it("that were verified once are refused once they are revoked", async () => {
-    let revoked = false
-    const token = await sign(NEW, { tokenId: "t-9" })
-    const both = Effect.gen(function* () {
-      const tokens = yield* Tokens
-      const first = yield* tokens.authenticate(`Bearer ${token}`)
-      assert.strictEqual(first.tokenId, "t-9")
-      yield* tokens.authenticate(`Bearer ${token}`)
-      revoked = true
-      return yield* Effect.flip(tokens.authenticate(`Bearer ${token}`))
-    })
-    const layer = Tokens.layer.pipe(
-      Layer.provide(
-        Layer.succeed(Revocations, Revocations.of({ isRevoked: ({ tokenId }) => revoked && tokenId === "t-9" }))
-      ),
-      Layer.provide(Settings.layer),
-      Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env: { JWT_SECRET: NEW } })))
-    )
-    assert.instanceOf(await Effect.runPromise(Effect.provide(both, layer)), Unauthorized)
   })
 })
 

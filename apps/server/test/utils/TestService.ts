@@ -2,6 +2,7 @@ import { MerchantId } from "@credit/domain/Ids"
 import type { UserBalance } from "@credit/domain/UserBalance"
 import { Caller, type Role } from "@credit/rpc/Access"
 import { Api } from "@credit/rpc/Api"
+import { Unauthorized } from "@credit/rpc/Errors"
 import type { RpcPayload } from "@credit/rpc/types"
 import { AccessLive } from "@credit/server/access/AccessLive"
 import { Revocations } from "@credit/server/access/Revocations"
@@ -92,10 +93,18 @@ export const startTestService = async (options: TestServiceOptions = {}): Promis
     Api.toLayerHandler("ListReceipts", unused),
     Api.toLayerHandler("Product.List", unused),
     Api.toLayerHandler("ListAvailableProducts", unused),
-    Api.toLayerHandler("OperationType.List", unused)
+    Api.toLayerHandler("OperationType.List", unused),
+    Api.toLayerHandler("Token.Issue", unused),
+    Api.toLayerHandler("Token.Revoke", unused)
   )
   const routes = Layer.mergeAll(rpcRoute(Api).pipe(Layer.provide([handlers, AccessLive])), HealthRoutes)
-  const revocations = Layer.succeed(Revocations, Revocations.of({ isRevoked: options.isRevoked ?? (() => false) }))
+  const revocations = Layer.succeed(
+    Revocations,
+    Revocations.of({
+      check: (claims) => (options.isRevoked?.(claims) ? Effect.fail(new Unauthorized({})) : Effect.void),
+      changed: () => undefined
+    })
+  )
   const directory = MerchantDirectory.layerOf(
     (options.merchants ?? ["acme", "other"]).map((id) => ({
       merchantId: MerchantId.make(id),

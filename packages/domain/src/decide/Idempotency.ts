@@ -30,7 +30,7 @@ export const keyId = (type: CommandType, key: string): string => `${type}\n${key
 const NAMESPACE = "6d3f5b0e-6c1b-5d57-9f0a-3f1f3f1c2b6e"
 
 /** UUIDv5 of merchant, command and key: every try of a command has the same transaction id. */
-export const transactionId = (merchantId: string, type: CommandType, key: string): string =>
+export const transactionId = (merchantId: string, type: string, key: string): string =>
   uuidV5(NAMESPACE, `${merchantId}\n${type}\n${key}`)
 
 /**

@@ -1,0 +1,28 @@
+import { Operator } from "@credit/rpc/Access"
+import { Tokens } from "@credit/rpc/Tokens"
+import * as Effect from "effect/Effect"
+import { askedBy } from "../commands/askedBy.ts"
+import type { Settings } from "../config/Settings.ts"
+import type { MerchantDatabases } from "../merchants/MerchantDatabases.ts"
+import type { MerchantDirectory } from "../merchants/MerchantDirectory.ts"
+import { issueToken } from "./issueToken.ts"
+import type { Revocations } from "./Revocations.ts"
+import { revokeTokens } from "./revokeTokens.ts"
+import type { TokenSigner } from "./TokenSigner.ts"
+
+export const tokenHandlers = Tokens.toLayer(
+  Effect.gen(function* () {
+    const context = yield* Effect.context<
+      MerchantDatabases | MerchantDirectory | Revocations | Settings | TokenSigner
+    >()
+    return Tokens.of({
+      "Token.Issue": (payload, { headers }) =>
+        Effect.gen(function* () {
+          const { merchantId } = yield* Operator
+          return yield* issueToken(payload, yield* askedBy(headers), merchantId)
+        }).pipe(Effect.provideContext(context)),
+      "Token.Revoke": (payload, { headers }) =>
+        Effect.flatMap(askedBy(headers), (asked) => revokeTokens(payload, asked)).pipe(Effect.provideContext(context))
+    })
+  })
+)
