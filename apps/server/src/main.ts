@@ -20,6 +20,7 @@ import { rpcRoute } from "./http/RpcRoute.ts"
 import { accountHandlers } from "./ledger/handlers.ts"
 import { MerchantDatabases } from "./merchants/MerchantDatabases.ts"
 import { MerchantDirectory } from "./merchants/MerchantDirectory.ts"
+import { migrationHandlers } from "./migrations/handlers.ts"
 import { operationHandlers } from "./operations/handlers.ts"
 import { exitCode, reportFailure, ShutdownLimit } from "./process.ts"
 import { receiptHandlers } from "./receipts/handlers.ts"
@@ -31,7 +32,8 @@ const Handlers = Layer.mergeAll(
   operationHandlers,
   receiptHandlers,
   catalogHandlers,
-  tokenHandlers
+  tokenHandlers,
+  migrationHandlers
 )
 
 const Routes = Layer.mergeAll(rpcRoute(Api).pipe(Layer.provide([Handlers, AccessLive])), HealthRoutes)

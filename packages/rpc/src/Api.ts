@@ -4,6 +4,7 @@ import { Catalog } from "./Catalog.ts"
 import { Configuration } from "./Configuration.ts"
 import { Grants } from "./Grants.ts"
 import { Maintenance } from "./Maintenance.ts"
+import { Migrations } from "./Migrations.ts"
 import { Operations } from "./Operations.ts"
 import { Purchases } from "./Purchases.ts"
 import { Receipts } from "./Receipts.ts"
@@ -23,7 +24,8 @@ export const Api = Purchases.merge(
   Configuration,
   Maintenance,
   Sandbox,
-  Tokens
+  Tokens,
+  Migrations
 )
 
 /** The version of the contract under which an answer is stored. */

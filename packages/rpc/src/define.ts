@@ -75,6 +75,9 @@ export const procedure = <
     .annotate(DecidedBy, "procedure")
     .middleware(OperatorAccess)
 
+/** Told every few seconds while nothing else is, so that nobody takes the silence of long work for a lost connection. */
+const Working = Schema.TaggedStruct("Working", { elapsedMillis: Schema.Int })
+
 /**
  * A {@link procedure} that tells how it goes: a stream of `progress`, whose last element `Done` carries the result with its
  * `meta`. It runs to its end whether or not anybody reads. A replay is the last element alone.
@@ -96,7 +99,11 @@ export const streamingProcedure = <
 ) =>
   Rpc.make(tag, {
     payload: options.payload,
-    success: Schema.Union([...options.progress, Schema.TaggedStruct("Done", { ...options.result, meta: Meta })]),
+    success: Schema.Union([
+      ...options.progress,
+      Working,
+      Schema.TaggedStruct("Done", { ...options.result, meta: Meta })
+    ]),
     error: Schema.Union([...options.errors, ...everyProcedure]),
     stream: true
   })
@@ -118,7 +125,7 @@ export const operatorQuery = <
   Rpc.make(tag, {
     payload: options.payload,
     success: options.success,
-    error: Schema.Union([...options.errors, InvalidRequest, MerchantUnknown])
+    error: Schema.Union([...options.errors, InvalidRequest, ServiceUnavailable])
   })
     .annotate(RequiredRole, "operator")
     .annotate(Kind, "query")

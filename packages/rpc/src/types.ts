@@ -7,6 +7,9 @@ type Named<Group extends RpcGroup.Any, Tag extends string> = Extract<RpcGroup.Rp
 /** The decoded payload of an RPC. */
 export type RpcPayload<Group extends RpcGroup.Any, Tag extends string> = Rpc.Payload<Named<Group, Tag>>
 
+/** What an RPC answers, decoded. */
+export type RpcSuccess<Group extends RpcGroup.Any, Tag extends string> = Rpc.Success<Named<Group, Tag>>
+
 /** What an RPC answers, in wire form. */
 export type RpcSuccessEncoded<Group extends RpcGroup.Any, Tag extends string> = Rpc.SuccessSchema<
   Named<Group, Tag>

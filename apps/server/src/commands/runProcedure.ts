@@ -68,8 +68,8 @@ export interface Lease {
     connection: PgConnection,
     body: Effect.Effect<A, E>
   ) => Effect.Effect<A, E | LeaseLost | SqlError>
-  /** What {@link effect} begins with, for a transaction that is open already. */
-  readonly hold: (connection: PgConnection) => Effect.Effect<void, LeaseLost | SqlError>
+  /** What {@link effect} begins with, for a transaction that is open already: whether it may go on. */
+  readonly holds: (connection: PgConnection) => Effect.Effect<boolean, SqlError>
 }
 
 /**
@@ -96,7 +96,11 @@ export const runLeased = Effect.fnUntraced(function* <A, E>(
     Effect.forever
   )
   const held: Lease = {
-    hold: holding,
+    holds: (connection) =>
+      holding(connection).pipe(
+        Effect.as(true),
+        Effect.catchTag("LeaseLost", () => Effect.succeed(false))
+      ),
     effect: (connection, body) => inTransaction(connection, Effect.andThen(holding(connection), body))
   }
   const run = Effect.matchEffect(Effect.raceFirst(work(held), extend), {

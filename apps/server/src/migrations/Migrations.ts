@@ -5,7 +5,7 @@ import type * as Redacted from "effect/Redacted"
 import type * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { SqlError } from "effect/sql/SqlError"
-import { MigrationDatabaseUnavailable, type MigrationError } from "./MigrationError.ts"
+import { MigrationDatabaseUnavailable, type MigrationError, type MigrationHistoryInvalid } from "./MigrationError.ts"
 import type { MigrationFile } from "./MigrationFile.ts"
 import { AppliedMigration, pendingMigrations } from "./MigrationHistory.ts"
 import { migrationFailed, serverError } from "./ServerError.ts"
@@ -35,6 +35,8 @@ export interface MigrateOptions {
   readonly url: Redacted.Redacted
   readonly files: ReadonlyArray<MigrationFile>
   readonly onProgress?: (progress: MigrationProgress) => Effect.Effect<void>
+  /** Whether the run may go on: the first thing in the transaction of every file. */
+  readonly mayGoOn?: (connection: PgConnection.PgConnection) => Effect.Effect<boolean, SqlError>
 }
 
 /**
@@ -53,7 +55,7 @@ export const migrate = Effect.fn("Migrations.migrate")(function* (options: Migra
   for (const [index, migration] of pending.entries()) {
     const place = { migration, position: index + 1, total: pending.length }
     yield* onProgress({ _tag: "Started", ...place })
-    const durationMillis = yield* apply(connection, migration)
+    const durationMillis = yield* apply(connection, migration, options.mayGoOn ?? (() => Effect.succeed(true)))
     yield* onProgress({ _tag: "Applied", ...place, durationMillis })
     applied.push({ id: migration.id, name: migration.name, durationMillis })
   }
@@ -98,6 +100,8 @@ export const migrateAll = Effect.fn("Migrations.migrateAll")(function* (
 export interface MigrationStatus {
   readonly applied: ReadonlyArray<AppliedMigration>
   readonly pending: ReadonlyArray<MigrationFile>
+  /** Why the files do not continue what was applied; then nothing is pending. */
+  readonly fault?: MigrationHistoryInvalid
 }
 
 /** What a database has had and what it still needs; changes nothing. The runtime role may ask. */
@@ -106,8 +110,10 @@ export const migrationStatus = Effect.fn("Migrations.status")(function* (
 ) {
   const connection = yield* connect(options.url)
   const applied = yield* appliedMigrations(connection)
-  const pending = yield* pendingMigrations(applied, options.files)
-  return { applied, pending } satisfies MigrationStatus
+  return yield* Effect.match(pendingMigrations(applied, options.files), {
+    onSuccess: (pending): MigrationStatus => ({ applied, pending }),
+    onFailure: (fault): MigrationStatus => ({ applied, pending: [], fault })
+  })
 }, Effect.scoped)
 
 /**
@@ -209,9 +215,16 @@ const makeTable = (connection: PgConnection.PgConnection) =>
  * block takes many, whatever quotes and semicolons they hold, and refuses transaction control among them.
  */
 const apply = Effect.fnUntraced(
-  function* (connection: PgConnection.PgConnection, migration: MigrationFile) {
+  function* (
+    connection: PgConnection.PgConnection,
+    migration: MigrationFile,
+    mayGoOn: NonNullable<MigrateOptions["mayGoOn"]>
+  ) {
     const startedAt = yield* Clock.currentTimeMillis
     yield* connection.query("BEGIN")
+    if (!(yield* mayGoOn(connection))) {
+      return yield* new MigrationDatabaseUnavailable({ problem: "another run of the same command has taken over" })
+    }
     yield* connection.query("SELECT set_config('credit.migration', $1, true) IS NULL AS unset", [migration.sql])
     yield* connection.query("DO 'BEGIN EXECUTE current_setting(''credit.migration''); END'")
     const durationMillis = (yield* Clock.currentTimeMillis) - startedAt

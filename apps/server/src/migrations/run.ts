@@ -5,10 +5,10 @@ import * as Console from "effect/Console"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
-import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { fromTemplate, isMerchantId, type MerchantUrls, readMerchantUrls } from "../merchants/MerchantUrls.ts"
+import { ownerUrl, runtimeLogin } from "../merchants/OwnerSession.ts"
 import { exitCode, reportFailure } from "../process.ts"
 import { loadMigrations } from "./MigrationFile.ts"
 import { grantRuntime, type MigrationProgress, type MigrationTarget, migrateAll } from "./Migrations.ts"
@@ -40,10 +40,7 @@ const targets = (merchants: ReadonlyArray<string>, all: boolean) =>
     return urls.filter((it) => it !== undefined)
   })
 
-const targetOf = ({ merchantId, migrationUrl, runtimeUrl }: MerchantUrls): MigrationTarget => ({
-  merchantId,
-  url: migrationUrl ?? runtimeUrl
-})
+const targetOf = (urls: MerchantUrls): MigrationTarget => ({ merchantId: urls.merchantId, url: ownerUrl(urls) })
 
 /** Says whose database it is, and lets the login that serves it do so. Done again it changes nothing. */
 const makeReady = Effect.fnUntraced(function* (urls: MerchantUrls, sandbox: boolean) {
@@ -53,7 +50,7 @@ const makeReady = Effect.fnUntraced(function* (urls: MerchantUrls, sandbox: bool
       connection.query("SELECT app.initialise_merchant($1::text, $2::boolean)", [merchantId, sandbox])
     )
   ).pipe(Effect.mapError((error) => new MigrateRefused({ problem: serverError(error).message })))
-  const login = decodeURIComponent(new URL(Redacted.value(urls.runtimeUrl)).username)
+  const login = runtimeLogin(urls)
   if (urls.migrationUrl !== undefined && login !== "") {
     yield* Effect.mapError(
       grantRuntime({ url, login }),

@@ -28,6 +28,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 
 export const SECRET = "the-secret-of-the-tests-is-long-enough"
 
@@ -95,7 +96,9 @@ export const startTestService = async (options: TestServiceOptions = {}): Promis
     Api.toLayerHandler("ListAvailableProducts", unused),
     Api.toLayerHandler("OperationType.List", unused),
     Api.toLayerHandler("Token.Issue", unused),
-    Api.toLayerHandler("Token.Revoke", unused)
+    Api.toLayerHandler("Token.Revoke", unused),
+    Api.toLayerHandler("Migration.Run", () => Stream.die(new Error("the test has no such handler"))),
+    Api.toLayerHandler("Migration.Status", unused)
   )
   const routes = Layer.mergeAll(rpcRoute(Api).pipe(Layer.provide([handlers, AccessLive])), HealthRoutes)
   const revocations = Layer.succeed(
