@@ -18,8 +18,10 @@ import { commandHandlers } from "./http/EncodedHandlers.ts"
 import { HttpServerLive } from "./http/HttpServerLive.ts"
 import { rpcRoute } from "./http/RpcRoute.ts"
 import { accountHandlers } from "./ledger/handlers.ts"
+import { merchantHandlers } from "./merchants/handlers.ts"
 import { MerchantDatabases } from "./merchants/MerchantDatabases.ts"
 import { MerchantDirectory } from "./merchants/MerchantDirectory.ts"
+import { OnboardingHooks } from "./merchants/OnboardingHooks.ts"
 import { migrationHandlers } from "./migrations/handlers.ts"
 import { operationHandlers } from "./operations/handlers.ts"
 import { exitCode, reportFailure, ShutdownLimit } from "./process.ts"
@@ -33,7 +35,8 @@ const Handlers = Layer.mergeAll(
   receiptHandlers,
   catalogHandlers,
   tokenHandlers,
-  migrationHandlers
+  migrationHandlers,
+  merchantHandlers
 )
 
 const Routes = Layer.mergeAll(rpcRoute(Api).pipe(Layer.provide([Handlers, AccessLive])), HealthRoutes)
@@ -48,7 +51,7 @@ const Configured = MerchantDirectory.layer.pipe(Layer.provideMerge(Settings.laye
 const Service = HttpRouter.serve(Routes, { disableLogger: true }).pipe(
   Layer.provideMerge(HttpServerLive),
   Layer.provide(Engine.layer),
-  Layer.provide([Tokens.layer, TokenSigner.layer, Revocations.layer]),
+  Layer.provide([Tokens.layer, TokenSigner.layer, Revocations.layer, OnboardingHooks.layerNone]),
   Layer.provide(MerchantDatabases.layer),
   Layer.provide(ShutdownLimit),
   Layer.provide(LoggingLive)

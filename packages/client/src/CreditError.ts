@@ -3,8 +3,11 @@ import type * as Rpc from "effect/rpc/Rpc"
 import type { ContractRpcs } from "./Contract.ts"
 import { CreditClientError } from "./CreditClientError.ts"
 
+/** The typed errors of each RPC as JSON, those that end its stream included. */
+type ErrorJson<R> = R extends Rpc.Any ? Rpc.ErrorExitSchema<R>["Encoded"] : never
+
 /** Every typed error of the contract as JSON, told apart by `_tag`. */
-type ContractErrorJson = Rpc.ErrorSchema<ContractRpcs>["Encoded"]
+type ContractErrorJson = ErrorJson<ContractRpcs>
 
 /** What an error of the client's promises has: the contract's error by its `_tag`, with its fields as JSON. */
 export type CreditError = CreditClientError | (Error & ContractErrorJson)

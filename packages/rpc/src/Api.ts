@@ -4,6 +4,7 @@ import { Catalog } from "./Catalog.ts"
 import { Configuration } from "./Configuration.ts"
 import { Grants } from "./Grants.ts"
 import { Maintenance } from "./Maintenance.ts"
+import { Merchants } from "./Merchants.ts"
 import { Migrations } from "./Migrations.ts"
 import { Operations } from "./Operations.ts"
 import { Purchases } from "./Purchases.ts"
@@ -25,7 +26,8 @@ export const Api = Purchases.merge(
   Maintenance,
   Sandbox,
   Tokens,
-  Migrations
+  Migrations,
+  Merchants
 )
 
 /** The version of the contract under which an answer is stored. */

@@ -98,7 +98,9 @@ export const startTestService = async (options: TestServiceOptions = {}): Promis
     Api.toLayerHandler("Token.Issue", unused),
     Api.toLayerHandler("Token.Revoke", unused),
     Api.toLayerHandler("Migration.Run", () => Stream.die(new Error("the test has no such handler"))),
-    Api.toLayerHandler("Migration.Status", unused)
+    Api.toLayerHandler("Migration.Status", unused),
+    Api.toLayerHandler("Merchant.Onboard", () => Stream.die(new Error("the test has no such handler"))),
+    Api.toLayerHandler("Merchant.Status", unused)
   )
   const routes = Layer.mergeAll(rpcRoute(Api).pipe(Layer.provide([handlers, AccessLive])), HealthRoutes)
   const revocations = Layer.succeed(
