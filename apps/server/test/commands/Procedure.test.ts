@@ -127,6 +127,27 @@ describe("A command that reaches beyond one transaction", () => {
     assert.deepStrictEqual(await audited("k-3"), ["succeeded"])
   })
 
+  it("that was taken over can do nothing while the other is still at it, nor release or extend what is the other's", async () => {
+    const signal = () => Deferred.makeUnsafe<void>()
+    const [inside, release, taken, finish] = [signal(), signal(), signal(), signal()]
+    const at =
+      (reached: Deferred.Deferred<void>, go: Deferred.Deferred<void>, n: number): Work =>
+      (lease) =>
+        Effect.andThen(Deferred.succeed(reached, undefined), Effect.andThen(Deferred.await(go), make(n)(lease)))
+    const first = run(command("k-9"), at(inside, release, 90))
+    await Effect.runPromise(Deferred.await(inside))
+    await runOut("k-9")
+    const second = run(command("k-9"), at(taken, finish, 91))
+    await Effect.runPromise(Deferred.await(taken))
+    Deferred.doneUnsafe(release, Effect.void)
+    const late = await first
+    assert.deepStrictEqual(late._tag === "Failure" && late.failure._tag, "RequestInProgress")
+    assert.include(await record("k-9"), { state: "PENDING", fence: "2", released: false })
+    Deferred.doneUnsafe(finish, Effect.void)
+    assert.strictEqual((await second)._tag, "Success")
+    assert.deepStrictEqual([await made(90), await made(91)], [0, 1])
+  })
+
   it("that was taken over while its effect was decided does not commit its answer either", async () => {
     const [inside, release] = [Deferred.makeUnsafe<void>(), Deferred.makeUnsafe<void>()]
     const first = run(command("k-4"), () =>
