@@ -1,6 +1,6 @@
 import { Credits } from "@credit/domain/Credits"
-import { Money } from "@credit/domain/Decimal"
 import { MerchantId, text } from "@credit/domain/Ids"
+import { MerchantSettings, ReceiptPrefix, ServiceStatus, TaxRate, TaxRegime } from "@credit/domain/Merchant"
 import { Meta } from "@credit/domain/Meta"
 import { Timestamp } from "@credit/domain/Timestamp"
 import * as RpcGroup from "effect/rpc/RpcGroup"
@@ -151,12 +151,9 @@ export class Merchants extends RpcGroup.make(
           legalName: Schema.optionalKey(text(500)),
           legalAddress: Schema.optionalKey(text(2000)),
           taxId: Schema.optionalKey(text(200)),
-          taxRegime: Schema.optionalKey(Schema.Literals(["none", "turnover", "vat"])),
-          /** Per cent, at most 100. */
-          taxRate: Schema.optionalKey(Money),
-          receiptPrefix: Schema.optionalKey(
-            Schema.String.check(Schema.isPattern(/^[A-Z0-9-]{1,20}$/, { expected: "1–20 characters of [A-Z0-9-]" }))
-          )
+          taxRegime: Schema.optionalKey(TaxRegime),
+          taxRate: Schema.optionalKey(TaxRate),
+          receiptPrefix: Schema.optionalKey(ReceiptPrefix)
         })
       ),
       /** What an empty catalog gets. Default: `samples`. */
@@ -199,29 +196,10 @@ export class Merchants extends RpcGroup.make(
     success: Schema.Struct({
       merchantId: MerchantId,
       asOf: Timestamp,
-      service: Schema.Struct({
-        status: Schema.Literals(["ready", "maintenance"]),
-        reason: Schema.optionalKey(Schema.String),
-        until: Schema.optionalKey(Timestamp)
-      }),
-      settings: Schema.Struct({
-        merchantId: MerchantId,
-        legalName: Schema.String,
-        legalAddress: Schema.optionalKey(Schema.String),
-        taxId: Schema.optionalKey(Schema.String),
-        taxRegime: Schema.Literals(["none", "turnover", "vat"]),
-        /** Per cent, as decimal text. */
-        taxRate: Schema.optionalKey(Schema.String),
-        receiptPrefix: Schema.String,
-        operationTimeoutMinutes: Schema.Int,
-        operationTimeoutMaxMinutes: Schema.Int,
-        lateCloseHours: Schema.Int,
-        maxOpenOperations: Schema.Int,
-        consumptionOrder: Schema.Literals(["oldest_first", "expiring_first"]),
-        sandbox: Schema.Boolean,
-        /** How far a sandbox's clock stands ahead. */
-        clockOffsetHours: Schema.Int
-      }),
+      service: ServiceStatus,
+      settings: MerchantSettings,
+      /** How far a sandbox's clock stands ahead. */
+      clockOffsetHours: Schema.Int,
       catalog: Schema.Struct({
         /** Not archived. */
         sellableProducts: Schema.Int,

@@ -11,7 +11,6 @@ import {
 } from "@credit/rpc/Merchants"
 import type { RpcPayload } from "@credit/rpc/types"
 import type { PgConnection } from "@effect/sql-pg/PgConnection"
-import * as BigDecimal from "effect/BigDecimal"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -206,17 +205,12 @@ const payloadProblems = Effect.fnUntraced(function* ({ settings = {}, tokenLifet
   if (regime === "vat" && settings.taxRate === undefined) {
     problems.push({ code: "tax", message: "the tax regime vat needs a tax rate" })
   }
-  if (settings.taxRate !== undefined && BigDecimal.isGreaterThan(settings.taxRate, HUNDRED)) {
-    problems.push({ code: "tax", message: "a tax rate is per cent, at most 100" })
-  }
   const longest = Math.floor(Duration.toSeconds((yield* Settings).jwtMaximumAge))
   if (tokenLifetimeSeconds !== undefined && tokenLifetimeSeconds > longest) {
     problems.push({ code: "token_lifetime", message: `no token is accepted for longer than ${longest} seconds` })
   }
   return problems
 })
-
-const HUNDRED = BigDecimal.fromStringUnsafe("100")
 
 /** From nothing to a migrated database. */
 const makeGround = Effect.fnUntraced(function* ({ files, steps, urls }: Onboarding, held: Lease | undefined) {

@@ -1,8 +1,9 @@
+import { presentServiceStatus, presentSettings, type SettingsState } from "@credit/domain/Merchant"
 import { timestampText } from "@credit/domain/Timestamp"
 import type { Merchants } from "@credit/rpc/Merchants"
 import type { RpcSuccessEncoded } from "@credit/rpc/types"
 import * as Effect from "effect/Effect"
-import { jsonRows } from "../ledger/rows.ts"
+import { jsonRows, SETTINGS_COLUMNS } from "../ledger/rows.ts"
 import { checkMerchant } from "./checks.ts"
 import type { MerchantDatabase } from "./MerchantDatabase.ts"
 
@@ -23,14 +24,10 @@ SELECT json_build_object(
     SELECT s.status, s.reason, app.epoch_milliseconds(s.until) AS until FROM public.service_status AS s
   ) AS x),
   'settings', (SELECT row_to_json(x) FROM (
-    SELECT s.merchant_id AS "merchantId", s.legal_name AS "legalName", s.legal_address AS "legalAddress",
-      s.tax_id AS "taxId", s.tax_regime AS "taxRegime", trim_scale(s.tax_rate)::text AS "taxRate",
-      s.receipt_prefix AS "receiptPrefix", s.operation_timeout_minutes AS "operationTimeoutMinutes",
-      s.operation_timeout_max_minutes AS "operationTimeoutMaxMinutes", s.late_close_hours AS "lateCloseHours",
-      s.max_open_operations AS "maxOpenOperations", s.consumption_order AS "consumptionOrder", s.sandbox,
-      s.clock_offset_hours AS "clockOffsetHours"
+    SELECT ${SETTINGS_COLUMNS}
     FROM public.merchant_settings AS s
   ) AS x),
+  'clockOffsetHours', (SELECT s.clock_offset_hours FROM public.merchant_settings AS s),
   'catalog', json_build_object(
     'sellableProducts', (SELECT count(*) FROM public.products AS p
       WHERE p.distribution = 'sellable' AND (p.archived_at IS NULL OR p.archived_at > app.now())),
@@ -103,10 +100,6 @@ interface Totals {
   readonly held: number
 }
 
-/** As read: what is null is left out when it is told. */
-type Settings = Omit<Status["settings"], Absent> & { readonly [K in Absent]: string | null }
-type Absent = "legalAddress" | "taxId" | "taxRate"
-
 interface Glance {
   readonly asOf: number
   readonly service: {
@@ -114,7 +107,8 @@ interface Glance {
     readonly reason: string | null
     readonly until: number | null
   }
-  readonly settings: Settings
+  readonly settings: SettingsState
+  readonly clockOffsetHours: number
   readonly catalog: Status["catalog"]
   readonly migration: { readonly version: number; readonly appliedAt: number }
   readonly open: number
@@ -141,12 +135,9 @@ export const tellMerchant = Effect.fn("Merchant.status")(function* (database: Me
   const status: Status = {
     merchantId: database.merchantId,
     asOf: timestampText(glance.asOf),
-    service: {
-      status: state,
-      ...(reason === null ? {} : { reason }),
-      ...(until === null ? {} : { until: timestampText(until) })
-    },
+    service: presentServiceStatus(state === "ready" ? null : { reason: reason ?? "", until }),
     settings: presentSettings(glance.settings),
+    clockOffsetHours: glance.clockOffsetHours,
     catalog: glance.catalog,
     migrations: { version, needed, appliedAt: timestampText(appliedAt) },
     jobs: jobs.map(presentJob),
@@ -164,13 +155,6 @@ export const tellMerchant = Effect.fn("Merchant.status")(function* (database: Me
 })
 
 const bounded = (credits: number): number => Math.max(-MAXIMUM, Math.min(MAXIMUM, credits))
-
-const presentSettings = ({ legalAddress, taxId, taxRate, ...settings }: Settings): Status["settings"] => ({
-  ...settings,
-  ...(legalAddress === null ? {} : { legalAddress }),
-  ...(taxId === null ? {} : { taxId }),
-  ...(taxRate === null ? {} : { taxRate })
-})
 
 const presentJob = ({ job, ...row }: JobRow): Status["jobs"][number] => ({
   job,
