@@ -121,9 +121,8 @@ describe("Tokens that an operator issues and revokes", () => {
     const issued = await operator.token.issue({ role: "operator", subject: "Eve Example" }, { idempotencyKey })
     expect((await balance(issued.token, services[0], other.merchantId)).userId).toBe("ann")
     expect(JSON.parse(String((await audited("Token.Issue", idempotencyKey))[0]?.detail))).toEqual({
-      jti: issued.jti,
-      role: "operator",
-      subject: "Eve Example"
+      payload: { role: "operator", subject: "Eve Example" },
+      made: { jti: issued.jti, role: "operator", subject: "Eve Example" }
     })
   })
 

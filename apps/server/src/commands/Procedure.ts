@@ -9,6 +9,7 @@ import {
 import { type MerchantId, TransactionId } from "@credit/domain/Ids"
 import type { Meta } from "@credit/domain/Meta"
 import { InvalidRequest, RequestInProgress } from "@credit/domain/Refusal"
+import { Api } from "@credit/rpc/Api"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -23,6 +24,8 @@ export interface Keyed {
   readonly key: string
   readonly dryRun: boolean
   readonly sender: Sender
+  /** What was asked, in wire form: the audit log keeps it. */
+  readonly payload: unknown
   /** The same for every try of it. */
   readonly transactionId: string
   readonly fingerprint: string
@@ -49,7 +52,21 @@ export const procedureOf = <A>(
   answer: AnswerSchema<A>
 ): Procedure<A> => {
   const transaction = transactionId(merchantId, type, asked.key)
-  return { type, merchantId, ...asked, answer, transactionId: transaction, ...fingerprint(payload, transaction) }
+  return {
+    type,
+    merchantId,
+    ...asked,
+    answer,
+    payload: wirePayload(type, payload),
+    transactionId: transaction,
+    ...fingerprint(payload, transaction)
+  }
+}
+
+/** A payload as the contract writes it. */
+const wirePayload = (type: string, payload: unknown): unknown => {
+  const rpc = Api.requests.get(type)
+  return rpc === undefined ? payload : Schema.encodeUnknownSync(Schema.toCodecJson(rpc.payloadSchema))(payload)
 }
 
 export type Answered<A> = A & { readonly meta: Meta }

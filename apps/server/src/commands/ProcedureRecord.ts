@@ -132,11 +132,11 @@ export const conclude = Effect.fnUntraced(function* <A>(
     | { readonly _tag: "Success"; readonly value: A; readonly detail?: object | undefined }
     | { readonly _tag: "Failure"; readonly refusal: InvalidRequest }
 ): Effect.fn.Return<string, LeaseLost | SqlError> {
-  const { key, sender, transactionId, type } = procedure
-  const [state, response, outcome, detail] =
+  const { key, payload, sender, transactionId, type } = procedure
+  const [state, response, outcome, more] =
     decided._tag === "Success"
-      ? (["SUCCEEDED", encodeAnswer(procedure, decided.value), "succeeded", decided.detail] as const)
-      : (["FAILED_FINAL", encodeRefusal(procedure, decided.refusal), "InvalidRequest", undefined] as const)
+      ? (["SUCCEEDED", encodeAnswer(procedure, decided.value), "succeeded", made(decided.detail)] as const)
+      : (["FAILED_FINAL", encodeRefusal(procedure, decided.refusal), "InvalidRequest", why(decided.refusal)] as const)
   const { rows } = yield* connection.query(END, [type, key, fence, state, response])
   if (rows.length !== 1) return yield* new LeaseLost()
   yield* connection.query(AUDIT, [
@@ -148,10 +148,14 @@ export const conclude = Effect.fnUntraced(function* <A>(
     key,
     transactionId,
     outcome,
-    detail === undefined ? null : JSON.stringify(detail)
+    JSON.stringify({ payload, ...more })
   ])
   return response
 })
+
+/** As the engine's lines have it: what was asked, and why it was refused; and what a procedure made, which nothing else tells. */
+const made = (detail: object | undefined) => (detail === undefined ? {} : { made: detail })
+const why = ({ _tag, field, message }: InvalidRequest) => ({ refusal: { _tag, field, message } })
 
 /** Leaves the key to the next try, bound to its payload. Nothing if somebody else has it by now. */
 export const letGo = (connection: PgConnection, { key, type }: Keyed, fence: string): Effect.Effect<void, SqlError> =>
