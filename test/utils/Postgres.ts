@@ -14,7 +14,7 @@ export interface MerchantDatabase {
   readonly merchantId: string
   /** Owns everything in it: migrations alone use it. */
   readonly ownerUrl: string
-  /** A member of credit_runtime that may connect here and nowhere else. */
+  /** A member of credit_runtime and credit_jobs that may connect here and nowhere else. */
   readonly runtimeUrl: string
   /** The server's administrator, in this database. */
   readonly adminUrl: string
@@ -53,7 +53,7 @@ export const createMerchantDatabase = async (
     await admin.query(`REVOKE ALL ON DATABASE ${database} FROM PUBLIC`)
     if (migrated)
       await takeOver({ adminUrl: urlOf(adminUrl, database), owner: owner.name, template, merchantId, sandbox })
-    else await ensureRuntimeRole(admin)
+    else await ensureRoles(admin)
     await Effect.runPromise(grantRuntime({ url: Redacted.make(urlOf(adminUrl, database)), login: runtime.name }))
   } finally {
     await admin.close()
@@ -113,10 +113,13 @@ const takeOver = async (options: {
   }
 }
 
-const ensureRuntimeRole = (admin: Session) =>
-  admin.query(
-    `DO $$ BEGIN CREATE ROLE credit_runtime NOLOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN END $$`
-  )
+const ensureRoles = async (admin: Session) => {
+  for (const role of ["credit_runtime", "credit_jobs"]) {
+    await admin.query(
+      `DO $$ BEGIN CREATE ROLE ${role} NOLOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN END $$`
+    )
+  }
+}
 
 /**
  * The name of a database with all migrations and of the role that owns it, named after the files' content. One caller
@@ -133,7 +136,7 @@ const migratedTemplate = async (admin: Session, adminUrl: string): Promise<strin
   await admin.query("SELECT pg_advisory_lock(1129465156, 4)::text")
   try {
     if (await present()) return name
-    await ensureRuntimeRole(admin)
+    await ensureRoles(admin)
     const password = randomBytes(12).toString("hex")
     const unfinished = `${name}_unfinished`
     await admin.query(`DROP DATABASE IF EXISTS ${unfinished} WITH (FORCE)`)

@@ -24,7 +24,7 @@ export interface EmbeddedServer {
  * where it is done. Each merchant has an owner that migrates and a login that serves, as it would in production.
  */
 export const embeddedMerchants = Effect.fnUntraced(function* (server: EmbeddedServer, password: string) {
-  yield* Effect.scoped(Effect.flatMap(PgConnection.make({ url: server.superuserUrl }), makeRuntimeRole))
+  yield* Effect.scoped(Effect.flatMap(PgConnection.make({ url: server.superuserUrl }), makeRoles))
   return yield* Effect.forEach(merchants, (merchant) => embeddedMerchant(server, password, merchant))
 })
 
@@ -70,10 +70,12 @@ const superuserIn = (superuserUrl: Redacted.Redacted, database: string): Redacte
   return Redacted.make(url.href)
 }
 
-/** The migrations' owner is no superuser and may not make the cluster's role itself. */
-const makeRuntimeRole = Effect.fnUntraced(function* (connection: PgConnection.PgConnection) {
-  const { rows } = yield* connection.query("SELECT 1 FROM pg_roles WHERE rolname = 'credit_runtime'")
-  if (rows.length === 0) yield* connection.query("CREATE ROLE credit_runtime NOLOGIN")
+/** The migrations' owner is no superuser and may not make the cluster's roles itself. */
+const makeRoles = Effect.fnUntraced(function* (connection: PgConnection.PgConnection) {
+  for (const role of ["credit_runtime", "credit_jobs"]) {
+    const { rows } = yield* connection.query("SELECT 1 FROM pg_roles WHERE rolname = $1", [role])
+    if (rows.length === 0) yield* connection.query(`CREATE ROLE ${role} NOLOGIN`)
+  }
 })
 
 /** The names are our own constants, and the password is hexadecimal: nothing here needs quoting. */
