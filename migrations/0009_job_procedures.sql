@@ -207,6 +207,7 @@ DECLARE
   lots bigint := 0;
   free text[];
   settled record;
+  rows bigint := 0;
   detail jsonb := state -> 'detail';
 BEGIN
   IF NOT app.pass_barrier() THEN
@@ -242,10 +243,11 @@ BEGIN
     settled := app.settle_due(users, app.now());
     detail := app.count_up(detail, 'accounts', cardinality(users));
     detail := app.count_up(detail, 'credits', settled.credits);
+    rows := settled.expiries;
   END IF;
   RETURN state - 'skip' || jsonb_build_object(
     'until', until, 'afterInstant', after_instant, 'afterLot', after_lot,
-    'rows', coalesce(settled.expiries, 0), 'done', done AND seen < most * 10, 'detail', detail
+    'rows', rows, 'done', done AND seen < most * 10, 'detail', detail
   );
 END
 $$;
@@ -271,6 +273,7 @@ DECLARE
   users text[] := '{}';
   free text[];
   settled record;
+  rows bigint := 0;
   detail jsonb := state -> 'detail';
 BEGIN
   IF NOT app.pass_barrier() THEN
@@ -307,10 +310,11 @@ BEGIN
     detail := app.count_up(detail, 'released', settled.released);
     detail := app.count_up(detail, 'expiries', settled.expiries);
     detail := app.count_up(detail, 'credits', settled.credits);
+    rows := settled.released;
   END IF;
   state := state - 'skip' || jsonb_build_object(
     'until', until, 'afterInstant', after_instant, 'afterOperation', after_operation,
-    'rows', coalesce(settled.released, 0), 'done', false, 'detail', detail
+    'rows', rows, 'done', false, 'detail', detail
   );
   IF done AND seen < most * 10 THEN
     RETURN state - 'afterInstant' - 'afterOperation' || '{"releasedAll": true}';
