@@ -17,6 +17,7 @@ import { HealthRoutes } from "./health/Health.ts"
 import { commandHandlers } from "./http/EncodedHandlers.ts"
 import { HttpServerLive } from "./http/HttpServerLive.ts"
 import { rpcRoute } from "./http/RpcRoute.ts"
+import { JobScheduler } from "./jobs/JobScheduler.ts"
 import { accountHandlers } from "./ledger/handlers.ts"
 import { merchantHandlers } from "./merchants/handlers.ts"
 import { MerchantDatabases } from "./merchants/MerchantDatabases.ts"
@@ -52,6 +53,7 @@ const Service = HttpRouter.serve(Routes, { disableLogger: true }).pipe(
   Layer.provideMerge(HttpServerLive),
   Layer.provide(Engine.layer),
   Layer.provide([Tokens.layer, TokenSigner.layer, Revocations.layer, OnboardingHooks.layerNone]),
+  Layer.provide(JobScheduler.layer),
   Layer.provide(MerchantDatabases.layer),
   Layer.provide(ShutdownLimit),
   Layer.provide(LoggingLive)

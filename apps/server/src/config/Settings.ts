@@ -107,6 +107,9 @@ export const settings = {
   /** How long a server may be silent before another takes over what it was doing to a merchant's database. */
   procedureLease: duration("PROCEDURE_LEASE", Duration.seconds(30), Duration.hours(1)),
 
+  /** Whether this server runs jobs of merchants whose database has no pg_cron; `off` where other servers do. */
+  jobScheduler: Config.Literals(["on", "off"], "JOB_SCHEDULER").pipe(Config.withDefault("on" as const)),
+
   /** The least level that is logged. */
   logLevel: Config.LogLevel("LOG_LEVEL").pipe(Config.withDefault("Info" as const)),
   /** The commit that runs; set by the platform. */

@@ -7,6 +7,8 @@ import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { readCronUrls } from "../jobs/CronUrls.ts"
+import { registerJobs } from "../jobs/JobRegistration.ts"
 import { fromTemplate, isMerchantId, type MerchantUrls, readMerchantUrls } from "../merchants/MerchantUrls.ts"
 import { ownerUrl, runtimeLogin } from "../merchants/OwnerSession.ts"
 import { exitCode, reportFailure } from "../process.ts"
@@ -60,6 +62,7 @@ const makeReady = Effect.fnUntraced(function* (urls: MerchantUrls, sandbox: bool
         })
     )
   }
+  yield* Effect.flatMap(readCronUrls, (cronUrls) => registerJobs({ url, login, cronUrls }))
 })
 
 const lookup = (environment: ReturnType<typeof readMerchantUrls>, id: string): MerchantUrls | undefined =>
@@ -117,7 +120,7 @@ const migrate = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Applies the migrations a merchant's database has not had yet, and makes a new one the merchant's."
+    "Applies the migrations a merchant's database has not had yet, makes a new one the merchant's, and has its jobs run."
   ),
   Command.withExamples([{ command: "npm run migrate -- --all-merchants", description: "Before a deploy" }])
 )

@@ -1,5 +1,6 @@
 import { instantOf } from "@credit/domain/Account"
 import { begin, settleDue } from "@credit/domain/decide/Booking"
+import type { EntryState } from "@credit/domain/LedgerEntry"
 import { makeUuidV7 } from "@credit/domain/Uuid"
 import { afterEach, beforeEach, describe, expect, inject, it } from "vitest"
 import {
@@ -66,7 +67,11 @@ describe("app.expire_lots and app.cleanup_expired_operations", () => {
   it(`book what the rules' pure function books, entry for entry (TEST_SEED=${seed})`, async () => {
     const random = makeRandom(seed)
     const t0 = await now(owner)
-    await lay(owner, Array.from({ length: 300 }, (_, index) => randomPlan(`user-${index}`, random, t0)), t0)
+    await lay(
+      owner,
+      Array.from({ length: 300 }, (_, index) => randomPlan(`user-${index}`, random, t0)),
+      t0
+    )
     const before = await accountStates(owner)
     await moveClock(owner, 100)
     const clock = await now(owner)
@@ -84,14 +89,19 @@ describe("app.expire_lots and app.cleanup_expired_operations", () => {
       const actual = booked.get(account.userId) ?? []
       const instant = actual[0]?.createdAt ?? instantOf(account, clock)
       const expected =
-        released || account.held === 0 ? settleDue(begin(account, instant, makeUuidV7())) : begin(account, instant, makeUuidV7())
-      const facts = (entries: typeof actual) => entries.map(({ entryId: _, hash: __, ...fields }) => fields)
+        released || account.held === 0
+          ? settleDue(begin(account, instant, makeUuidV7()))
+          : begin(account, instant, makeUuidV7())
+      const facts = (entries: ReadonlyArray<EntryState>) => entries.map(({ entryId: _, hash: __, ...fields }) => fields)
       expect(facts(actual)).toEqual(facts(expected.entries))
       const { lastAt: _, hash: __, lots, operations, ...standing } = expected.account
       expect(after.get(account.userId)).toMatchObject(standing)
-      expect(after.get(account.userId)?.operations.map(({ operationId }) => operationId).toSorted()).toEqual(
-        operations.map(({ operationId }) => operationId).toSorted()
-      )
+      expect(
+        after
+          .get(account.userId)
+          ?.operations.map(({ operationId }) => operationId)
+          .toSorted()
+      ).toEqual(operations.map(({ operationId }) => operationId).toSorted())
       expect(new Map(after.get(account.userId)?.lots.map(({ lotId, remaining }) => [lotId, remaining]))).toEqual(
         new Map(lots.map(({ lotId, remaining }) => [lotId, remaining]))
       )

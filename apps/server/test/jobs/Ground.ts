@@ -1,4 +1,5 @@
 import { type AccountState, emptyAccount } from "@credit/domain/Account"
+import type { EntryState } from "@credit/domain/LedgerEntry"
 import { makeUuidV7 } from "@credit/domain/Uuid"
 import { ACCOUNT_COLUMNS, ENTRY_COLUMNS, jsonRows, LOT_COLUMNS, OPERATION_COLUMNS } from "@credit/server/ledger/rows"
 import type { Session } from "../../../../test/utils/Postgres.ts"
@@ -88,7 +89,7 @@ export const expiries = async (session: Session) => {
       SELECT ${ENTRY_COLUMNS} FROM public.ledger_entries AS e WHERE e.reason = 'expiry' ORDER BY e.user_id, e.seq`)}::text
      AS json`
   )
-  const entries: ReadonlyArray<import("@credit/domain/LedgerEntry").EntryState> = JSON.parse(String(row?.json))
+  const entries: ReadonlyArray<EntryState> = JSON.parse(String(row?.json))
   return Map.groupBy(entries, ({ userId }) => userId)
 }
 
@@ -108,5 +109,4 @@ export const jobRuns = async (session: Session, job?: string) => {
 }
 
 /** Jobs at full speed. */
-export const unpaced = (owner: Session) =>
-  owner.query("UPDATE public.merchant_settings SET job_work_percent = 100")
+export const unpaced = (owner: Session) => owner.query("UPDATE public.merchant_settings SET job_work_percent = 100")

@@ -199,7 +199,9 @@ describe("every job", () => {
     const started = performance.now()
     await jobs.query(JOBS.lot_expiry)
     const elapsed = performance.now() - started
-    const [row] = await owner.query("SELECT longest_batch_ms, batches::integer FROM app.job_runs ORDER BY run_id DESC LIMIT 1")
+    const [row] = await owner.query(
+      "SELECT longest_batch_ms, batches::integer FROM app.job_runs ORDER BY run_id DESC LIMIT 1"
+    )
     expect(row).toMatchObject({ batches: 3 })
     // Three batches, of which the longest is one; after two of them it rests for 19 times as long.
     expect(elapsed).toBeGreaterThan(Number(row?.longest_batch_ms) * 2)
@@ -433,7 +435,11 @@ describe("app.verify_ledger", () => {
     ["a lot", "UPDATE public.lots SET remaining = 9 WHERE user_id = 'user-001'", "has 9 left; its entries come to 10"],
     ["a hold", "UPDATE public.accounts SET held = 3 WHERE user_id = 'user-001'", "it holds 3"],
     ["an entry", "UPDATE public.ledger_entries SET note = 'x' WHERE user_id = 'user-001'", "entry 1: its hash"],
-    ["a missing entry", "DELETE FROM public.ledger_entries WHERE user_id = 'user-001'", "its entries come to 0, 0 and 0"]
+    [
+      "a missing entry",
+      "DELETE FROM public.ledger_entries WHERE user_id = 'user-001'",
+      "its entries come to 0, 0 and 0"
+    ]
   ])("finds drift of %s, tells it, repairs nothing, and asks again until it is gone", async (_, statement, problem) => {
     const t0 = await now(owner)
     await lay(owner, accounts(3, t0), t0)
