@@ -556,10 +556,10 @@ BEGIN
       SELECT DISTINCT e.user_id::text FROM public.ledger_entries AS e
       WHERE e.created_at >= since AND e.created_at < since + width
     );
-    -- So wide that a window has some accounts, and not too many.
+    -- So wide that a window has some thousand accounts: they wait in the state of the run.
     state := state || jsonb_build_object('since', since + width, 'window', CASE
-      WHEN cardinality(users) > most THEN greatest(width / 2, interval '1 second')
-      WHEN cardinality(users) < most / 4 THEN least(width * 2, interval '30 days')
+      WHEN cardinality(users) > 5000 THEN greatest(width / 2, interval '1 second')
+      WHEN cardinality(users) < 1000 THEN least(width * 2, interval '30 days')
       ELSE width
     END);
     IF since + width > (state ->> 'until')::timestamptz THEN

@@ -20,7 +20,7 @@ const TICK = "1 second"
 /** How long it goes by what a database said of its jobs: who runs them may change. */
 const REREAD_MILLIS = 5 * 60_000
 /** After so long it asks a database again that did not answer. */
-const RETRY_MILLIS = 30_000
+const RETRY_MILLIS = 10_000
 /** How many jobs one server runs at once; the others wait their turn. */
 const JOBS_AT_ONCE = 4
 

@@ -3,6 +3,7 @@ import { begin, settleDue } from "@credit/domain/decide/Booking"
 import type { EntryState } from "@credit/domain/LedgerEntry"
 import { makeUuidV7 } from "@credit/domain/Uuid"
 import { afterEach, beforeEach, describe, expect, inject, it } from "vitest"
+import { makeRandom, type Random, testSeed } from "../../../../test/utils/makeRandom.ts"
 import {
   createMerchantDatabase,
   type MerchantDatabase,
@@ -29,20 +30,8 @@ afterEach(async () => {
   await database.drop()
 })
 
-const makeRandom = (seed: number) => {
-  let state = seed >>> 0
-  const next = () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let t = state
-    t = Math.imul(t ^ (t >>> 15), t | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
-  }
-  return { upTo: (most: number) => Math.floor(next() * (most + 1)) }
-}
-
 /** Lots and operations whose ends fall together often, and are never near hour 100, where the clock will stand. */
-const randomPlan = (userId: string, random: ReturnType<typeof makeRandom>, t0: number): Plan => {
+const randomPlan = (userId: string, random: Random, t0: number): Plan => {
   const end = () => {
     const half = 10 + random.upTo(380)
     return t0 + (half >= 196 && half <= 204 ? 210 : half) * (HOUR / 2)
@@ -62,7 +51,7 @@ const randomPlan = (userId: string, random: ReturnType<typeof makeRandom>, t0: n
 }
 
 describe("app.expire_lots and app.cleanup_expired_operations", () => {
-  const seed = Number(process.env.TEST_SEED ?? Date.now() % 1_000_000)
+  const seed = testSeed()
 
   it(`book what the rules' pure function books, entry for entry (TEST_SEED=${seed})`, async () => {
     const random = makeRandom(seed)
