@@ -13,29 +13,30 @@ export const merchantOf = async (database: MerchantDatabase): Promise<Merchant> 
 })
 
 /** So many accounts with a lot of 10 that has been due for an hour. */
-export const layDueLots = async (owner: Session, count: number): Promise<void> => {
+export const layDueLots = async (owner: Session, count: number, prefix = "due"): Promise<void> => {
   await owner.query(
-    "INSERT INTO public.accounts (user_id) SELECT 'due-' || g FROM generate_series(1, $1::integer) AS g",
-    [count]
+    "INSERT INTO public.accounts (user_id) SELECT $2 || '-' || g FROM generate_series(1, $1::integer) AS g",
+    [count, prefix]
   )
   await owner.query(
     `INSERT INTO public.lots (lot_id, user_id, source, credits, issued_at, expires_at)
-     SELECT app.uuid_v7(t), 'due-' || g, 'manual', 10, t - interval '2 hours', t - interval '1 hour'
+     SELECT app.uuid_v7(t), $2 || '-' || g, 'manual', 10, t - interval '2 hours', t - interval '1 hour'
      FROM app.now() AS t, generate_series(1, $1::integer) AS g`,
-    [count]
+    [count, prefix]
   )
   await owner.query(
     `WITH entry AS (
        SELECT ROW(app.uuid_v7(t), l.user_id, 1, l.lot_id, 10, 10, 'manual', 'manual', 10, 'CREDIT', NULL, NULL, NULL, NULL,
          NULL, t, t, NULL)::public.ledger_entries AS e
-       FROM app.now() AS t, public.lots AS l WHERE l.user_id LIKE 'due-%'
+       FROM app.now() AS t, public.lots AS l WHERE starts_with(l.user_id, $1)
      )
      INSERT INTO public.ledger_entries (entry_id, user_id, seq, lot_id, amount, balance_after, reason, operation_type,
        resource_amount, resource_unit, effective_at, created_at, hash)
      SELECT (e).entry_id, (e).user_id, (e).seq, (e).lot_id, (e).amount, (e).balance_after, (e).reason, (e).operation_type,
        (e).resource_amount, (e).resource_unit, (e).effective_at, (e).created_at,
        app.entry_hash(decode(repeat('00', 32), 'hex'), e)
-     FROM entry`
+     FROM entry`,
+    [prefix]
   )
 }
 
@@ -71,9 +72,9 @@ export const until = async (what: string, seconds: number, isSo: () => Promise<b
   }
 }
 
-/** Waits for an account's expiry by a run that is in its middle, and says which process it is. */
-export const inTheMiddle = async (owner: Session, seconds: number): Promise<number> => {
-  await until("a run in its middle", seconds, async () => (await booked(owner)) >= 2)
+/** Waits until a run has booked two expiries more than there were, and says which process it is. */
+export const inTheMiddle = async (owner: Session, seconds: number, before = 0): Promise<number> => {
+  await until("a run in its middle", seconds, async () => (await booked(owner)) >= before + 2)
   const [run] = (await runsOf(owner, "lot_expiry")).filter(({ state }) => state === "running")
   expect(run).toBeDefined()
   return Number(run?.pid)
