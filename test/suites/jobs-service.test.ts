@@ -88,6 +88,12 @@ describe("jobs run by the service", () => {
     const pid = await inTheMiddle(owner, 30, 40)
     const second = await start()
     await first.end("SIGKILL")
+    // The session of a dead server ends by itself, in the middle of its work.
+    await until("the session ends", 10, async () => {
+      const sessions = await owner.query("SELECT FROM pg_stat_activity WHERE pid = $1::integer", [pid])
+      return sessions.length === 0
+    })
+    expect(await booked(owner)).toBeLessThan(80)
     await speedUp(owner)
     await until("the other server's run", 40, async () =>
       (await runsOf(owner, "lot_expiry")).some(({ state }) => state === "succeeded")

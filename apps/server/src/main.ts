@@ -17,6 +17,7 @@ import { HealthRoutes } from "./health/Health.ts"
 import { commandHandlers } from "./http/EncodedHandlers.ts"
 import { HttpServerLive } from "./http/HttpServerLive.ts"
 import { rpcRoute } from "./http/RpcRoute.ts"
+import { jobHandlers } from "./jobs/handlers.ts"
 import { JobScheduler } from "./jobs/JobScheduler.ts"
 import { accountHandlers } from "./ledger/handlers.ts"
 import { merchantHandlers } from "./merchants/handlers.ts"
@@ -37,7 +38,8 @@ const Handlers = Layer.mergeAll(
   catalogHandlers,
   tokenHandlers,
   migrationHandlers,
-  merchantHandlers
+  merchantHandlers,
+  jobHandlers
 )
 
 const Routes = Layer.mergeAll(rpcRoute(Api).pipe(Layer.provide([Handlers, AccessLive])), HealthRoutes)

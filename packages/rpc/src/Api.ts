@@ -3,6 +3,7 @@ import { Adjustments } from "./Adjustments.ts"
 import { Catalog } from "./Catalog.ts"
 import { Configuration } from "./Configuration.ts"
 import { Grants } from "./Grants.ts"
+import { Jobs } from "./Jobs.ts"
 import { Maintenance } from "./Maintenance.ts"
 import { Merchants } from "./Merchants.ts"
 import { Migrations } from "./Migrations.ts"
@@ -27,7 +28,8 @@ export const Api = Purchases.merge(
   Sandbox,
   Tokens,
   Migrations,
-  Merchants
+  Merchants,
+  Jobs
 )
 
 /** The version of the contract under which an answer is stored. */

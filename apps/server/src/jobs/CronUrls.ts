@@ -4,8 +4,6 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 
-const text = Config.option(Config.Redacted("CRON_DATABASE_URL"))
-
 /** `CRON_DATABASE_URL` is not a list of URLs. */
 export class CronUrlsInvalid extends Schema.TaggedError<CronUrlsInvalid>()("CronUrlsInvalid", {
   problem: Schema.String
@@ -18,17 +16,13 @@ export class CronUrlsInvalid extends Schema.TaggedError<CronUrlsInvalid>()("Cron
 /**
  * `CRON_DATABASE_URL`: the database that has pg_cron, by a login that may schedule jobs in other databases (a superuser, or
  * one with EXECUTE on `cron.schedule_in_database`). With merchants on several servers, one URL for each, separated by spaces.
- * Read when a merchant is migrated, and by `npm run jobs`; the service itself does not need it.
+ * Read when a merchant is migrated, and by `npm run jobs`.
  */
 export const readCronUrls = Effect.gen(function* () {
-  const value = yield* Effect.orDie(text)
-  const urls = Option.match(value, {
-    onNone: () => [],
-    onSome: (it) =>
-      Redacted.value(it)
-        .split(/\s+/)
-        .filter((url) => url !== "")
-  })
+  const value = yield* Effect.orDie(Config.option(Config.Redacted("CRON_DATABASE_URL")))
+  const urls = Option.match(value, { onNone: () => [], onSome: (it) => Redacted.value(it).split(/\s+/) }).filter(
+    (url) => url !== ""
+  )
   for (const url of urls) {
     const protocol = URL.parse(url)?.protocol
     if (protocol !== "postgres:" && protocol !== "postgresql:") {

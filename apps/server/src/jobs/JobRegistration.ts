@@ -3,7 +3,10 @@ import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type { SqlError } from "effect/sql/SqlError"
+import type { MerchantUrls } from "../merchants/MerchantUrls.ts"
+import { databaseName, ownerUrl, runtimeLogin } from "../merchants/OwnerSession.ts"
 import { serverError } from "../migrations/ServerError.ts"
+import { readCronUrls } from "./CronUrls.ts"
 
 /** The jobs of a database could not be given to a runner; what was before goes on, or nobody runs them until it is tried again. */
 export class JobRegistrationFailed extends Schema.TaggedError<JobRegistrationFailed>()("JobRegistrationFailed", {
@@ -89,6 +92,18 @@ export const registerJobs = Effect.fn("Jobs.register")(function* (options: JobRe
   const runner: JobRunner = { runner: "pg_cron", cronDatabase: cron.here.database, username }
   return runner
 }, Effect.scoped)
+
+/** {@link registerJobs} for a merchant, with what the environment says of pg_cron. */
+export const registerJobsOf = Effect.fnUntraced(function* (urls: MerchantUrls) {
+  const cronUrls = yield* readCronUrls
+  return yield* registerJobs({ url: ownerUrl(urls), login: runtimeLogin(urls), cronUrls })
+})
+
+/** Takes a merchant's jobs from pg_cron, and gives them to the service; says how many there were. */
+export const unregisterJobsOf = Effect.fnUntraced(function* (urls: MerchantUrls) {
+  const cronUrls = yield* readCronUrls
+  return yield* unregisterJobs({ database: databaseName(urls), url: ownerUrl(urls), cronUrls })
+})
 
 /**
  * Takes the jobs of a database from pg_cron, before it is dropped or to give them to the service; says how many were

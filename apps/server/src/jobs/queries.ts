@@ -93,3 +93,19 @@ export const jobsStatus = (database: MerchantDatabase, merchantId: MerchantId) =
       ...(lastRun === null ? {} : { lastRun: presentRun(lastRun, job.running) })
     }))
   }))
+
+/** The run that a request ($1, its transaction id) asked for, and whether it is still at work; nothing before it began. */
+export const RUN_ASKED = `
+SELECT (SELECT row_to_json(x) FROM (
+  SELECT ${RUN_COLUMNS}, ${LOCKED} AS alive
+  FROM app.job_runs AS r JOIN app.jobs AS j ON j.job_name = r.job_name WHERE r.requested_by = $1::uuid
+) AS x)::text AS json`
+
+/** Reads {@link RUN_ASKED}. */
+export const readRunAsked = (
+  json: unknown
+): { readonly run: typeof JobRun.Encoded; readonly alive: boolean } | undefined => {
+  if (typeof json !== "string") return undefined
+  const { alive, ...run }: StoredRun & { readonly alive: boolean } = JSON.parse(json)
+  return { run: presentRun(run, alive), alive: alive && run.state === "running" }
+}

@@ -5,12 +5,11 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { fromTemplate, isMerchantId, readMerchantUrls } from "../merchants/MerchantUrls.ts"
 import { exitCode, reportFailure } from "../process.ts"
 import { readCronUrls } from "./CronUrls.ts"
-import { registerJobs, unregisterJobs } from "./JobRegistration.ts"
+import { registerJobsOf, unregisterJobs, unregisterJobsOf } from "./JobRegistration.ts"
 
 /** The command cannot do what it was asked; the message says what to do. */
 class JobsRefused extends Schema.TaggedError<JobsRefused>()("JobsRefused", { problem: Schema.String }) {
@@ -36,9 +35,7 @@ const register = Command.make(
   "register",
   { merchant },
   Effect.fn(function* ({ merchant }) {
-    const { migrationUrl, runtimeUrl } = yield* urlsOf(merchant)
-    const login = decodeURIComponent(new URL(Redacted.value(runtimeUrl)).username)
-    const found = yield* registerJobs({ url: migrationUrl ?? runtimeUrl, login, cronUrls: yield* readCronUrls })
+    const found = yield* registerJobsOf(yield* urlsOf(merchant))
     yield* Console.log(
       found.runner === "service"
         ? `${merchant}: its jobs are run by the service`
@@ -56,22 +53,15 @@ const unregister = Command.make(
     )
   },
   Effect.fn(function* ({ database, merchant }) {
-    const cronUrls = yield* readCronUrls
     if (Option.isSome(merchant) === Option.isSome(database)) {
       return yield* new JobsRefused({ problem: "Say either --merchant ID or --database NAME" })
     }
     if (Option.isSome(database)) {
-      const removed = yield* unregisterJobs({ database: database.value, url: undefined, cronUrls })
+      const removed = yield* unregisterJobs({ database: database.value, url: undefined, cronUrls: yield* readCronUrls })
       return yield* Console.log(`${database.value}: ${removed} jobs taken from pg_cron`)
     }
     const name = Option.getOrElse(merchant, () => "")
-    const { migrationUrl, runtimeUrl } = yield* urlsOf(name)
-    const url = migrationUrl ?? runtimeUrl
-    const removed = yield* unregisterJobs({
-      database: decodeURIComponent(new URL(Redacted.value(url)).pathname.slice(1)),
-      url,
-      cronUrls
-    })
+    const removed = yield* unregisterJobsOf(yield* urlsOf(name))
     yield* Console.log(
       `${name}: ${removed} jobs taken from pg_cron; the service runs them, where it serves the merchant`
     )

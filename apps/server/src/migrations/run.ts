@@ -7,8 +7,7 @@ import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { readCronUrls } from "../jobs/CronUrls.ts"
-import { registerJobs } from "../jobs/JobRegistration.ts"
+import { registerJobsOf } from "../jobs/JobRegistration.ts"
 import { fromTemplate, isMerchantId, type MerchantUrls, readMerchantUrls } from "../merchants/MerchantUrls.ts"
 import { ownerUrl, runtimeLogin } from "../merchants/OwnerSession.ts"
 import { exitCode, reportFailure } from "../process.ts"
@@ -62,7 +61,7 @@ const makeReady = Effect.fnUntraced(function* (urls: MerchantUrls, sandbox: bool
         })
     )
   }
-  yield* Effect.flatMap(readCronUrls, (cronUrls) => registerJobs({ url, login, cronUrls }))
+  yield* registerJobsOf(urls)
 })
 
 const lookup = (environment: ReturnType<typeof readMerchantUrls>, id: string): MerchantUrls | undefined =>

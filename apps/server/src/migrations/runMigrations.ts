@@ -9,6 +9,7 @@ import { type Asked, inProgress, metaOfAll, procedureOf } from "../commands/Proc
 import type { Tell } from "../commands/procedureStream.ts"
 import { runLeased, runOnce } from "../commands/runProcedure.ts"
 import { Settings } from "../config/Settings.ts"
+import { registerJobsOf } from "../jobs/JobRegistration.ts"
 import { allMerchants } from "../merchants/AllMerchants.ts"
 import { MerchantDirectory } from "../merchants/MerchantDirectory.ts"
 import type { MerchantUrls } from "../merchants/MerchantUrls.ts"
@@ -143,17 +144,22 @@ const runPart = Effect.fnUntraced(function* (
     }
     if (asked.dryRun) return unreplayed(yield* pendingOf(merchantId, url, files))
     const options = { url, files, onProgress: (progress: MigrationProgress) => tell(progressOf(merchantId, progress)) }
+    // Who runs its jobs is part of a migration: it may bring jobs and change schedules.
+    const withJobs = <E>(migrated: Effect.Effect<MigrationReport, E>) =>
+      Effect.tap(migrated, () => registerJobsOf(urls))
     const { meta, ...done } = ground.keepsKeys
       ? yield* runLeased(keeper, procedure, procedureLease, ({ holds }) =>
-          Effect.map(migrate({ ...options, mayGoOn: holds }), partOf)
+          Effect.map(withJobs(migrate({ ...options, mayGoOn: holds })), partOf)
         )
-      : yield* Effect.flatMap(migrate(options), (report) =>
+      : yield* Effect.flatMap(withJobs(migrate(options)), (report) =>
           runOnce(keeper, procedure, () => Effect.succeed(partOf(report)))
         )
     return { outcome: { merchantId, ...done }, replayed: meta.replayed }
   })
   return yield* Effect.scoped(part).pipe(
     Effect.catchTags({
+      JobRegistrationFailed: ({ problem }) => Effect.fail(new PartFailed({ problem: `It is migrated; ${problem}` })),
+      CronUrlsInvalid: ({ problem }) => Effect.fail(new PartFailed({ problem: `It is migrated; ${problem}` })),
       SessionFailed: ({ problem }) => Effect.fail(new PartFailed({ problem })),
       SqlError: (error) =>
         serverError(error).code === LOCK_TIMEOUT

@@ -100,7 +100,9 @@ export const startTestService = async (options: TestServiceOptions = {}): Promis
     Api.toLayerHandler("Migration.Run", () => Stream.die(new Error("the test has no such handler"))),
     Api.toLayerHandler("Migration.Status", unused),
     Api.toLayerHandler("Merchant.Onboard", () => Stream.die(new Error("the test has no such handler"))),
-    Api.toLayerHandler("Merchant.Status", unused)
+    Api.toLayerHandler("Merchant.Status", unused),
+    Api.toLayerHandler("Job.Run", unused),
+    Api.toLayerHandler("Job.Status", unused)
   )
   const routes = Layer.mergeAll(rpcRoute(Api).pipe(Layer.provide([handlers, AccessLive])), HealthRoutes)
   const revocations = Layer.succeed(
