@@ -117,7 +117,7 @@ describe("jobs run by the service", () => {
     const pid = await inTheMiddle(owner, 30, 40)
     // One process of the server dies: all sessions end, and the server recovers as from a crash.
     process.kill(pid, "SIGKILL")
-    const again = await untilOpen(merchant(1).database.ownerUrl)
+    const again = await untilOpen(merchant(1).database.ownerUrl, pid)
     await speedUp(again)
     await until("the next run", 40, async () =>
       (await runsOf(again, "lot_expiry")).some(({ state }) => state === "succeeded")
@@ -129,12 +129,16 @@ describe("jobs run by the service", () => {
   })
 })
 
-/** A session, as soon as the server takes one again. */
-const untilOpen = async (url: string): Promise<Session> => {
+/** A session, as soon as the server takes one again after it lost a process. */
+const untilOpen = async (url: string, lost: number): Promise<Session> => {
   let session: Session | undefined
   await until("the server takes sessions", 30, async () => {
-    session = await openSession(url).catch(() => undefined)
-    return session !== undefined
+    try {
+      session = await openSession(url)
+      return (await session.query("SELECT FROM pg_stat_activity WHERE pid = $1::integer", [lost])).length === 0
+    } catch {
+      return false
+    }
   })
   if (session === undefined) throw new Error("there is one")
   return session
