@@ -19,6 +19,7 @@ import { HttpServerLive } from "./http/HttpServerLive.ts"
 import { rpcRoute } from "./http/RpcRoute.ts"
 import { jobHandlers } from "./jobs/handlers.ts"
 import { JobScheduler } from "./jobs/JobScheduler.ts"
+import { JobsOfNewMerchants } from "./jobs/JobsOfNewMerchants.ts"
 import { accountHandlers } from "./ledger/handlers.ts"
 import { merchantHandlers } from "./merchants/handlers.ts"
 import { MerchantDatabases } from "./merchants/MerchantDatabases.ts"
@@ -54,7 +55,12 @@ const Configured = MerchantDirectory.layer.pipe(Layer.provideMerge(Settings.laye
 const Service = HttpRouter.serve(Routes, { disableLogger: true }).pipe(
   Layer.provideMerge(HttpServerLive),
   Layer.provide(Engine.layer),
-  Layer.provide([Tokens.layer, TokenSigner.layer, Revocations.layer, OnboardingHooks.layerNone]),
+  Layer.provide([
+    Tokens.layer,
+    TokenSigner.layer,
+    Revocations.layer,
+    JobsOfNewMerchants.pipe(Layer.provide(OnboardingHooks.layerNone))
+  ]),
   Layer.provide(JobScheduler.layer),
   Layer.provide(MerchantDatabases.layer),
   Layer.provide(ShutdownLimit),

@@ -1,4 +1,4 @@
--- What the jobs of 0009 do, and what their role may.
+-- What the jobs of the migration before this one do, and what their role may.
 --
 -- A SQLSTATE of its own, beside those that 0001 lists:
 --   CR006  accounts do not agree with their entries (app.verify_ledger)

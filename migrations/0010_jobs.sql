@@ -1,5 +1,5 @@
--- Jobs that live in the database: which there are, how their runs are told, and who may run them. What each does is in
--- 0010. They are run by pg_cron where it is there, by the service where it is not, and by hand: CALL app.expire_lots().
+-- Jobs that live in the database: which there are, how their runs are told, and who runs them. What each does is in the
+-- next migration. pg_cron runs them where it is there, the service where it is not; by hand: CALL app.expire_lots().
 --
 -- A job's lock is an advisory lock of its session, (1129465156, lock_key), held from its start to its end; 0001 lists
 -- the others of this class. The transactions of a job take theirs in the order of all writers: the barrier, accounts
@@ -166,8 +166,8 @@ BEGIN
 END
 $$;
 
--- Runs a job, batch by batch, each a transaction of its own: the body of the procedures in 0010. It must be the only
--- statement of its session's command, because it commits.
+-- Runs a job, batch by batch, each a transaction of its own: the body of the procedures of the next migration. It must be
+-- the only statement of its session's command, because it commits.
 --
 -- A batch is a function from what the run knows to what it knows then (jsonb): rows, what it did; done; paused;
 -- whatever else it goes on from. An error in a batch undoes that batch and no other. Conflicts with other writers are
