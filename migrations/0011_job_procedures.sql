@@ -324,9 +324,9 @@ END
 $$;
 
 -- Deletes the next operations that ended without a charge, are beyond any late close and past their retention. A closed
--- one has entries and stays.
+-- one has entries and stays. SECURITY DEFINER: nobody else deletes operations, and this deletes no others.
 CREATE FUNCTION app.delete_ended_operations(state jsonb) RETURNS jsonb
-LANGUAGE plpgsql
+LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
 SET enable_bitmapscan = off
@@ -336,7 +336,7 @@ AS $$
 DECLARE
   settings CONSTANT public.merchant_settings := (SELECT s FROM public.merchant_settings AS s);
   most CONSTANT integer := coalesce(settings.job_batch_rows, 1000);
-  before CONSTANT timestamptz := (state ->> 'until')::timestamptz - make_interval(
+  before CONSTANT timestamptz := least((state ->> 'until')::timestamptz, app.now()) - make_interval(
     hours => greatest(coalesce(settings.operation_retention_hours, 2160), settings.late_close_hours)
   );
   after_instant timestamptz := coalesce((state ->> 'afterInstant')::timestamptz, '-infinity');
@@ -361,9 +361,9 @@ END
 $$;
 
 -- One batch of app.cleanup_idempotency: the next keys past their 168 hours, whatever their state; one that is at work
--- only past its lease.
+-- only past its lease. SECURITY DEFINER: nobody else deletes keys, and this deletes no others.
 CREATE FUNCTION app.cleanup_idempotency_batch(state jsonb) RETURNS jsonb
-LANGUAGE plpgsql
+LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
 SET enable_bitmapscan = off
@@ -371,7 +371,7 @@ SET enable_sort = off
 SET jit = off
 AS $$
 DECLARE
-  until CONSTANT timestamptz := coalesce((state ->> 'until')::timestamptz, app.now());
+  until CONSTANT timestamptz := least((state ->> 'until')::timestamptz, app.now());
   most CONSTANT integer := coalesce((SELECT s.job_batch_rows FROM public.merchant_settings AS s), 1000);
   -- Behind it lie only keys that are gone, and those still at work: a key is never given an earlier end.
   after_instant timestamptz := coalesce((state ->> 'afterInstant')::timestamptz, '-infinity');
@@ -738,8 +738,9 @@ BEGIN
 END
 $$;
 
--- Who runs jobs: a role of the cluster, as credit_runtime is (0007). The service's login is a member, and takes it for
--- the sessions of jobs. It owns nothing, and may no more change or delete an entry than anybody else.
+-- Who runs jobs: a role of the cluster, as credit_runtime is (0007). The service's login is a member of both, and has only
+-- this one in the sessions of jobs. It owns nothing, deletes nothing but what the two functions above delete, and may no
+-- more change an entry than anybody else.
 DO $$
 DECLARE
   credit_jobs record;
@@ -767,14 +768,11 @@ $$;
 
 GRANT USAGE ON SCHEMA public, app TO credit_jobs;
 GRANT SELECT ON
-  public.merchant_settings, public.service_status, public.accounts, public.lots, public.ledger_entries,
-  public.operations, public.idempotency_tracking
+  public.merchant_settings, public.service_status, public.accounts, public.lots, public.ledger_entries, public.operations
 TO credit_jobs;
 GRANT UPDATE (lock_only) ON public.accounts TO credit_jobs;
 GRANT INSERT ON public.ledger_entries TO credit_jobs;
-GRANT UPDATE (status, updated_at), DELETE ON public.operations TO credit_jobs;
--- A key is deleted after it was locked, which asks for an UPDATE of some column: one that says nothing by itself.
-GRANT UPDATE (lease_until), DELETE ON public.idempotency_tracking TO credit_jobs;
+GRANT UPDATE (status, updated_at) ON public.operations TO credit_jobs;
 GRANT SELECT, UPDATE (progress) ON app.jobs TO credit_jobs;
 GRANT SELECT, INSERT, UPDATE, DELETE ON app.job_runs, app.verified_accounts, app.ledger_findings TO credit_jobs;
 

@@ -46,7 +46,7 @@ const measured = async (database: MerchantDatabase, accounts: number) => {
   const loadSeconds = since(loading)
   process.stdout.write(`  ${accounts} accounts, ${accounts * LOTS_EACH} expired lots: loaded in ${loadSeconds} s\n`)
 
-  const service = await startService([database], { JOB_SCHEDULER: "off", NODE_ENV: "production", HOST: "127.0.0.1" })
+  const service = await startService([database], { NODE_ENV: "production", HOST: "127.0.0.1" })
   const token = await tokenFor("app", database.merchantId)
   const client = makeCreditClient({ baseUrl: service.url, token, retry: false })
   const users = Array.from({ length: 200 }, (_, index) => `busy-${index}`)

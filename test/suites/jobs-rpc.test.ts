@@ -26,9 +26,7 @@ describe("Jobs that an operator runs and asks about", () => {
     database = await createMerchantDatabase(inject("adminUrl"))
     owner = await openSession(database.ownerUrl)
     services = await Promise.all(
-      [1, 2].map(() =>
-        startService([database], { JOB_SCHEDULER: "off", REQUEST_DEADLINE: "2 seconds", PROCEDURE_LEASE: "1 second" })
-      )
+      [1, 2].map(() => startService([database], { REQUEST_DEADLINE: "2 seconds", PROCEDURE_LEASE: "1 second" }))
     )
     tokens = {
       operator: await tokenFor("operator", "ada"),
@@ -103,7 +101,7 @@ describe("Jobs that an operator runs and asks about", () => {
   it("that a killed server ran are not run again under their key: it says what became of them", async () => {
     await layDueLots(owner, 30, "killed")
     await slowDown(owner)
-    const doomed = await startService([database], { JOB_SCHEDULER: "off", PROCEDURE_LEASE: "1 second" })
+    const doomed = await startService([database], { PROCEDURE_LEASE: "1 second" })
     const key = randomUUID()
     const asking = makeCreditClient({
       baseUrl: doomed.url,

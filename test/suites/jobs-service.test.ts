@@ -42,7 +42,7 @@ describe("jobs run by the service", () => {
   const start = async (environment: Readonly<Record<string, string>> = {}) => {
     const service = await startService(
       merchants.map(({ database }) => database),
-      environment
+      { JOB_SCHEDULER: "on", ...environment }
     )
     services.push(service)
     return service

@@ -31,7 +31,9 @@ export const startService = async (
     `MERCHANT_${merchantId.toUpperCase().replaceAll("-", "_")}_DATABASE_URL`,
     runtimeUrl
   ])
-  return startProcess(main, { JWT_SECRET, PORT: `${port}`, ...Object.fromEntries(merchants), ...environment }, port)
+  // No job may fall into a test that is not about it.
+  const own = { JWT_SECRET, PORT: `${port}`, JOB_SCHEDULER: "off" }
+  return startProcess(main, { ...own, ...Object.fromEntries(merchants), ...environment }, port)
 }
 
 /** Starts the service's entry with just this environment, and waits until it says that it is `ready`, and answers. */

@@ -216,6 +216,9 @@ describe("every job", () => {
       "TRUNCATE public.ledger_entries",
       `DELETE FROM public.${month}`,
       `SELECT FROM public.${month}`,
+      "DELETE FROM public.operations",
+      "DELETE FROM public.idempotency_tracking",
+      "SELECT FROM public.idempotency_tracking",
       "UPDATE public.accounts SET balance = 0",
       "UPDATE public.accounts SET held = 0",
       "UPDATE public.lots SET remaining = 0",
@@ -369,6 +372,32 @@ describe("app.cleanup_idempotency", () => {
       ].map((kind) => ({ kind, keys: 25 }))
     )
     expect(await runOf("idempotency_cleanup")).toMatchObject({ state: "succeeded", rows: 175, batches: 26 })
+  })
+})
+
+describe("the functions that delete", () => {
+  it("delete nothing before its time, whatever they are told the time is", async () => {
+    const t0 = await now(owner)
+    const [plan] = accounts(1, t0)
+    if (plan === undefined) throw new Error("one account")
+    await lay(owner, [{ ...plan, operations: [{ held: 1, openedAt: t0, expiresAt: t0 + HOUR }] }], t0)
+    await moveClock(owner, 2)
+    await jobs.query(JOBS.operation_cleanup)
+    await owner.query(
+      `INSERT INTO public.idempotency_tracking (command_type, idempotency_key, state, fingerprint, contract_version,
+         transaction_id, claimed_at, expires_at)
+       SELECT 'Test', 'key', 'FAILED_RETRIABLE', decode(repeat('00', 32), 'hex'), 1, gen_random_uuid(), t,
+         t + interval '168 hours'
+       FROM app.now() AS t`
+    )
+    const later = '{"until": "2200-01-01T00:00:00Z"}'
+    await jobs.query("SELECT app.cleanup_idempotency_batch($1::jsonb)", [later])
+    await jobs.query("SELECT app.delete_ended_operations($1::jsonb)", [later])
+    const [left] = await owner.query(
+      `SELECT (SELECT count(*)::integer FROM public.operations) AS operations,
+         (SELECT count(*)::integer FROM public.idempotency_tracking) AS keys`
+    )
+    expect(left).toEqual({ operations: 1, keys: 1 })
   })
 })
 
