@@ -738,9 +738,9 @@ BEGIN
 END
 $$;
 
--- Who runs jobs: a role of the cluster, as credit_runtime is (0007). The service's login is a member of both, and has only
--- this one in the sessions of jobs. It owns nothing, deletes nothing but what the two functions above delete, and may no
--- more change an entry than anybody else.
+-- Who runs jobs: a role of the cluster, as credit_runtime is (0007), of which that one is a member: the service runs jobs
+-- where there is no pg_cron, and has only this role in their sessions. It owns nothing, deletes nothing but what the two
+-- functions above delete, and may no more change an entry than anybody else.
 DO $$
 DECLARE
   credit_jobs record;
@@ -749,14 +749,18 @@ BEGIN
     IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles AS r WHERE r.rolname = 'credit_jobs') THEN
       CREATE ROLE credit_jobs NOLOGIN;
     END IF;
+    IF NOT pg_catalog.pg_has_role('credit_runtime', 'credit_jobs', 'MEMBER') THEN
+      GRANT credit_jobs TO credit_runtime;
+    END IF;
   EXCEPTION
     WHEN duplicate_object OR unique_violation THEN
       NULL;
     WHEN insufficient_privilege THEN
       RAISE EXCEPTION USING
         ERRCODE = 'insufficient_privilege',
-        MESSAGE = pg_catalog.format('role credit_jobs is missing and %s may not create roles', current_user),
-        HINT = 'Once per server, as an administrator: CREATE ROLE credit_jobs NOLOGIN';
+        MESSAGE = pg_catalog.format('role credit_jobs is missing, or credit_runtime is no member of it, and %s may not '
+          'change that', current_user),
+        HINT = 'Once per server, as an administrator: CREATE ROLE credit_jobs NOLOGIN; GRANT credit_jobs TO credit_runtime';
   END;
   SELECT r.rolsuper, r.rolcreaterole, r.rolbypassrls, r.rolreplication INTO credit_jobs
   FROM pg_catalog.pg_roles AS r WHERE r.rolname = 'credit_jobs';

@@ -164,7 +164,7 @@ describe.skipIf("missing" in found)("jobs run by pg_cron", () => {
   it("are the service's where the given cron database is of another server, or says why they cannot be registered", async () => {
     const other = await createMerchantDatabase(server.adminUrl)
     const merchant = await merchantOf(other)
-    await cron.query(`REVOKE credit_jobs FROM ${loginOf(other)}`)
+    await cron.query(`REVOKE credit_runtime FROM ${loginOf(other)}`)
     await expect(register(merchant)).rejects.toThrow(/which may not: as an administrator run GRANT CONNECT/)
     await expect(register(merchant, [other.adminUrl])).rejects.toThrow(/CREATE EXTENSION pg_cron/)
     expect(await merchant.owner.query("SELECT DISTINCT runner::text FROM app.jobs")).toEqual([{ runner: "service" }])

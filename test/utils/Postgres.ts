@@ -14,7 +14,7 @@ export interface MerchantDatabase {
   readonly merchantId: string
   /** Owns everything in it: migrations alone use it. */
   readonly ownerUrl: string
-  /** A member of credit_runtime and credit_jobs that may connect here and nowhere else. */
+  /** A member of credit_runtime that may connect here and nowhere else. */
   readonly runtimeUrl: string
   /** The server's administrator, in this database. */
   readonly adminUrl: string
@@ -119,6 +119,11 @@ const ensureRoles = async (admin: Session) => {
       `DO $$ BEGIN CREATE ROLE ${role} NOLOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN END $$`
     )
   }
+  await admin.query(
+    `DO $$ BEGIN
+       IF NOT pg_has_role('credit_runtime', 'credit_jobs', 'MEMBER') THEN GRANT credit_jobs TO credit_runtime; END IF;
+     EXCEPTION WHEN unique_violation THEN END $$`
+  )
 }
 
 /**

@@ -76,6 +76,7 @@ const makeRoles = Effect.fnUntraced(function* (connection: PgConnection.PgConnec
     const { rows } = yield* connection.query("SELECT 1 FROM pg_roles WHERE rolname = $1", [role])
     if (rows.length === 0) yield* connection.query(`CREATE ROLE ${role} NOLOGIN`)
   }
+  yield* connection.query("GRANT credit_jobs TO credit_runtime")
 })
 
 /** The names are our own constants, and the password is hexadecimal: nothing here needs quoting. */

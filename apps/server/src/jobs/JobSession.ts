@@ -8,7 +8,7 @@ const APPLICATION_NAME = "credit-service"
 
 /**
  * A session of its own for jobs: a run may take hours, so its statement has no limit; it has the rights of jobs and no
- * others, where the login is a member of their role. A server that dies, or lets the session go, ends the run within a
+ * others, where the login is a member of their role (as every member of `credit_runtime` is). A server that dies, or lets the session go, ends the run within a
  * second: the job's next run closes its story and goes on.
  */
 export const openJobSession = Effect.fn("Jobs.openSession")(function* (

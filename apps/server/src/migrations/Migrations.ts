@@ -117,8 +117,8 @@ export const migrationStatus = Effect.fn("Migrations.status")(function* (
 }, Effect.scoped)
 
 /**
- * Lets a login serve the database of `url`: CONNECT here, and membership in `credit_runtime` and `credit_jobs` where
- * it has none. May be repeated. The owner may grant CONNECT; the roles only who created them, or an administrator.
+ * Lets a login serve the database of `url`: CONNECT here, and membership in `credit_runtime` where it has none. May be
+ * repeated. The owner may grant CONNECT; the role only who created it, or an administrator.
  */
 export const grantRuntime = Effect.fn("Migrations.grantRuntime")(function* (options: {
   readonly url: Redacted.Redacted
@@ -128,11 +128,10 @@ export const grantRuntime = Effect.fn("Migrations.grantRuntime")(function* (opti
   // CONNECT first: the owner may grant that, and the role perhaps not. A login that is a member already needs no more.
   for (const statement of [
     "SELECT format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), $1::text) AS sql",
-    `SELECT format('GRANT %I TO %I', r.rolname, $1::text) AS sql
-     FROM pg_roles AS r
-     WHERE r.rolname IN ('credit_runtime', 'credit_jobs') AND NOT EXISTS (
+    `SELECT format('GRANT credit_runtime TO %I', $1::text) AS sql
+     WHERE NOT EXISTS (
        SELECT FROM pg_auth_members AS m
-       WHERE m.roleid = r.oid AND m.member = to_regrole(quote_ident($1::text))
+       WHERE m.roleid = 'credit_runtime'::regrole AND m.member = to_regrole(quote_ident($1::text))
      )`
   ]) {
     yield* connection.query(statement, [options.login]).pipe(

@@ -57,7 +57,7 @@ const makeReady = Effect.fnUntraced(function* (urls: MerchantUrls, sandbox: bool
       grantRuntime({ url, login }),
       ({ message }) =>
         new MigrateRefused({
-          problem: `${message}; as an administrator of the server run: GRANT credit_runtime, credit_jobs TO "${login}"`
+          problem: `${message}; as an administrator of the server run: GRANT credit_runtime TO "${login}"`
         })
     )
   }
