@@ -1,7 +1,6 @@
 import { chmod, mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { setTimeout as sleep } from "node:timers/promises"
 import { makeCreditClient } from "@credit/client"
 import { EmbeddedPostgres } from "@credit/server/embedded/EmbeddedPostgres"
 import * as Effect from "effect/Effect"
