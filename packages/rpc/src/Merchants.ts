@@ -127,7 +127,8 @@ export class Merchants extends RpcGroup.make(
   /**
    * Makes a merchant: its database on its server, migrated; the right of the runtime's login to serve it; its first settings,
    * default products and operation types; jobs; monitoring; an app token. Needs no restart where
-   * `MERCHANT_DATABASE_URL_TEMPLATE` says where its database goes, or its URLs are configured.
+   * `MERCHANT_DATABASE_URL_TEMPLATE` says where its database goes, or its URLs are configured; another server that had just
+   * looked for it in vain finds it within a second.
    *
    * Role `operator`; `X-Merchant-Id` may be there and then names the same merchant. A stream of the steps; the last element
    * has what became of each, what was found in the end, and the token.
