@@ -790,6 +790,19 @@ GRANT
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA app FROM PUBLIC;
 REVOKE ALL ON ALL PROCEDURES IN SCHEMA app FROM PUBLIC;
+-- What the rows that jobs write are held to (0011) is called as who writes them.
+GRANT EXECUTE ON FUNCTION
+  app.now(integer),
+  app.violates(text, text),
+  app.account_stands(bigint, bigint, bigint, bigint, boolean),
+  app.lot_stands(text, bigint, bigint, timestamptz, timestamptz),
+  app.operation_stands(
+    text, bigint, numeric, timestamptz, timestamptz, timestamptz, numeric, bigint, timestamptz, boolean, text, text
+  ),
+  app.entry_stands(
+    bigint, uuid, bigint, text, text, numeric, text, text, text, text, timestamptz, timestamptz
+  )
+TO credit_jobs;
 GRANT EXECUTE ON FUNCTION
   app.now(),
   app.ensure_partitions(timestamptz),

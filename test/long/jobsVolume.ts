@@ -136,8 +136,8 @@ const load = async (owner: Session, accounts: number) => {
       await owner.query(
         `WITH lot AS (
            INSERT INTO public.lots (lot_id, user_id, source, credits, issued_at, expires_at)
-           SELECT app.uuid_v7(t), 'idle-' || g, 'manual', 10, t - interval '30 days',
-             t - (1 + (g * 7919) % 2000) * interval '10 minutes' + $3::integer * interval '1 second'
+           SELECT app.uuid_v7(t), 'idle-' || g, 'manual', 10, t,
+             t + (1 + (g * 7919 + $3::integer) % 2000) * interval '1 millisecond'
            FROM generate_series($1::integer, $2::integer) AS g, app.now() AS t
            RETURNING lot_id, user_id
          )
@@ -155,12 +155,12 @@ const load = async (owner: Session, accounts: number) => {
            (e).operation_type, (e).resource_amount, (e).resource_unit, (e).effective_at, (e).created_at,
            app.entry_hash(x.hash, e)
          FROM (
-           SELECT a.hash, ROW(app.uuid_v7(t.now), a.user_id, a.seq + 1, l.lot_id, 10, a.balance + 10, 'manual', 'manual', 10,
-             'CREDIT', NULL, NULL, NULL, NULL, NULL, t.now, t.now, NULL)::public.ledger_entries AS e
-           FROM (SELECT date_trunc('milliseconds', app.now()) AS now) AS t, generate_series($1::integer, $2::integer) AS g
+           SELECT a.hash, ROW(app.uuid_v7(l.issued_at), a.user_id, a.seq + 1, l.lot_id, 10, a.balance + 10, 'manual', 'manual', 10,
+             'CREDIT', NULL, NULL, NULL, NULL, NULL, l.issued_at, l.issued_at, NULL)::public.ledger_entries AS e
+           FROM generate_series($1::integer, $2::integer) AS g
            JOIN public.accounts AS a ON a.user_id = 'idle-' || g
            CROSS JOIN LATERAL (
-             SELECT l.lot_id FROM public.lots AS l WHERE l.user_id = a.user_id AND l.remaining = 0 ORDER BY l.lot_id LIMIT 1
+             SELECT l.lot_id, l.issued_at FROM public.lots AS l WHERE l.user_id = a.user_id AND l.remaining = 0 ORDER BY l.issued_at LIMIT 1
            ) AS l
          ) AS x`,
         [first, Math.min(accounts, first + SLICE - 1)]

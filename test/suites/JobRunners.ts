@@ -12,7 +12,7 @@ export const merchantOf = async (database: MerchantDatabase): Promise<Merchant> 
   owner: await openSession(database.ownerUrl)
 })
 
-/** So many accounts with a lot of 10 that has been due for an hour. */
+/** So many accounts with a lot of 10 that expires as soon as it is there. */
 export const layDueLots = async (owner: Session, count: number, prefix = "due"): Promise<void> => {
   await owner.query(
     "INSERT INTO public.accounts (user_id) SELECT $2 || '-' || g FROM generate_series(1, $1::integer) AS g",
@@ -20,15 +20,15 @@ export const layDueLots = async (owner: Session, count: number, prefix = "due"):
   )
   await owner.query(
     `INSERT INTO public.lots (lot_id, user_id, source, credits, issued_at, expires_at)
-     SELECT app.uuid_v7(t), $2 || '-' || g, 'manual', 10, t - interval '2 hours', t - interval '1 hour'
+     SELECT app.uuid_v7(t), $2 || '-' || g, 'manual', 10, t, t + interval '1 millisecond'
      FROM app.now() AS t, generate_series(1, $1::integer) AS g`,
     [count, prefix]
   )
   await owner.query(
     `WITH entry AS (
        SELECT ROW(app.uuid_v7(t), l.user_id, 1, l.lot_id, 10, 10, 'manual', 'manual', 10, 'CREDIT', NULL, NULL, NULL, NULL,
-         NULL, t, t, NULL)::public.ledger_entries AS e
-       FROM app.now() AS t, public.lots AS l WHERE starts_with(l.user_id, $1)
+         NULL, l.issued_at, l.issued_at, NULL)::public.ledger_entries AS e
+       FROM public.lots AS l WHERE starts_with(l.user_id, $1)
      )
      INSERT INTO public.ledger_entries (entry_id, user_id, seq, lot_id, amount, balance_after, reason, operation_type,
        resource_amount, resource_unit, effective_at, created_at, hash)

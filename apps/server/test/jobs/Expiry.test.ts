@@ -38,13 +38,14 @@ const randomPlan = (userId: string, random: Random, t0: number): Plan => {
   }
   const lots = Array.from({ length: random.upTo(5) }, () => ({
     credits: 1 + random.upTo(50),
-    issuedAt: t0 - random.upTo(3) * HOUR,
+    issuedAt: t0 + random.upTo(3) * 60_000,
     expiresAt: end()
   }))
   const operations = Array.from({ length: Math.max(0, random.upTo(6) - 2) }, (_, index) => {
     const expiresAt = end()
     // The newest opening is the account's last change: lots due before it were kept by holds until then.
-    const openedAt = random.upTo(2) === 0 ? Math.min(expiresAt - HOUR, t0 + random.upTo(190) * (HOUR / 2)) : t0
+    const openedAt =
+      random.upTo(2) === 0 ? Math.min(expiresAt - HOUR, t0 + (1 + random.upTo(190)) * (HOUR / 2)) : t0 + HOUR / 2
     return { held: index === 0 && random.upTo(3) === 0 ? 0 : 1 + random.upTo(40), openedAt, expiresAt }
   })
   return { userId, lots, operations }

@@ -16,13 +16,15 @@ export interface Plan {
 
 const newId = makeUuidV7()
 
-/** Makes accounts, their lots filled at `at`, and their operations: few statements, however many accounts. */
+/** Makes accounts, their lots filled as they are issued, and their operations: few statements, however many accounts. */
 export const lay = async (owner: Session, plans: ReadonlyArray<Plan>, at: number): Promise<void> => {
   await owner.query(
     `INSERT INTO public.accounts (user_id) SELECT json_array_elements_text($1::json) ON CONFLICT DO NOTHING`,
     [JSON.stringify(plans.map(({ userId }) => userId))]
   )
-  const lots = plans.flatMap(({ lots, userId }) => lots.map((lot) => ({ ...lot, userId, lotId: newId(at) })))
+  const lots = plans.flatMap(({ lots, userId }) =>
+    lots.toSorted((a, b) => a.issuedAt - b.issuedAt).map((lot) => ({ ...lot, userId, lotId: newId(at) }))
+  )
   await owner.query(
     `INSERT INTO public.lots (lot_id, user_id, source, credits, issued_at, expires_at)
      SELECT l."lotId", l."userId", 'manual', l.credits, timestamptz 'epoch' + l."issuedAt" * interval '1 millisecond',
@@ -34,9 +36,9 @@ export const lay = async (owner: Session, plans: ReadonlyArray<Plan>, at: number
   )
   const entries: Array<Entry> = []
   let head = firstHead("")
-  for (const { credits, lotId, userId } of lots) {
+  for (const { credits, issuedAt, lotId, userId } of lots) {
     if (head.userId !== userId) head = firstHead(userId)
-    const [entry, next] = follow(head, { amount: credits, lotId, createdAt: at })
+    const [entry, next] = follow(head, { amount: credits, lotId, createdAt: issuedAt })
     entries.push(entry)
     head = next
   }

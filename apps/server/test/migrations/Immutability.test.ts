@@ -248,7 +248,14 @@ describe("the runtime role", () => {
        FROM pg_catalog.pg_proc AS p WHERE p.pronamespace = 'app'::regnamespace AND p.prosecdef ORDER BY 1`
     )
     expect(definers).toEqual(
-      ["chain_entries", "count_receipts", "ensure_partitions", "move_held"].map((name) => ({ name, fixed: true }))
+      [
+        "chain_entries",
+        "cleanup_idempotency_batch",
+        "count_receipts",
+        "delete_ended_operations",
+        "ensure_partitions",
+        "move_held"
+      ].map((name) => ({ name, fixed: true }))
     )
   })
 
