@@ -8,11 +8,15 @@ import { tokenHandlers } from "./access/handlers.ts"
 import { Revocations } from "./access/Revocations.ts"
 import { TokenSigner } from "./access/TokenSigner.ts"
 import { Tokens } from "./access/Tokens.ts"
+import { overviewHandlers } from "./accounts/handlers.ts"
+import { auditHandlers } from "./audit/handlers.ts"
 import { catalogHandlers } from "./catalog/handlers.ts"
 import { Engine } from "./commands/Engine.ts"
 import { LoggingLive } from "./config/Logging.ts"
 import { Settings } from "./config/Settings.ts"
 import { EmbeddedGround, EmbeddedWelcome, isEmbedded } from "./embedded/Embedded.ts"
+import { explanationHandlers } from "./explanations/handlers.ts"
+import { exportHandlers } from "./exports/handlers.ts"
 import { HealthRoutes } from "./health/Health.ts"
 import { commandHandlers } from "./http/EncodedHandlers.ts"
 import { HttpServerLive } from "./http/HttpServerLive.ts"
@@ -28,19 +32,29 @@ import { OnboardingHooks } from "./merchants/OnboardingHooks.ts"
 import { migrationHandlers } from "./migrations/handlers.ts"
 import { operationHandlers } from "./operations/handlers.ts"
 import { exitCode, reportFailure, ShutdownLimit } from "./process.ts"
+import { purchaseHandlers } from "./purchases/handlers.ts"
 import { receiptHandlers } from "./receipts/handlers.ts"
+import { statementHandlers } from "./statements/handlers.ts"
+import { usageHandlers } from "./usage/handlers.ts"
 
 /** What answers each RPC of the contract: commands through the engine or procedures, queries from the merchant's database. */
 const Handlers = Layer.mergeAll(
   commandHandlers(Api),
   accountHandlers,
-  operationHandlers,
-  receiptHandlers,
   catalogHandlers,
+  auditHandlers,
+  explanationHandlers,
+  exportHandlers,
+  operationHandlers,
+  overviewHandlers,
+  purchaseHandlers,
+  receiptHandlers,
+  statementHandlers,
   tokenHandlers,
   migrationHandlers,
   merchantHandlers,
-  jobHandlers
+  jobHandlers,
+  usageHandlers
 )
 
 const Routes = Layer.mergeAll(rpcRoute(Api).pipe(Layer.provide([Handlers, AccessLive])), HealthRoutes)

@@ -79,3 +79,10 @@ export const percent = decimal("Percent", {
 export const PositiveRate = Rate.check(
   Schema.makeFilter((value) => BigDecimal.isPositive(value), { expected: "more than 0" })
 )
+
+/** A sum of resource amounts over many operations: at least 0, at most 6 decimals. */
+export const ResourceTotal = decimal("ResourceTotal", {
+  integerDigits: 30,
+  scale: 6,
+  description: 'a decimal string such as "1234.5": at least 0, at most 6 decimals'
+})

@@ -13,9 +13,18 @@ export const Reason = Schema.Literals([
   "refund",
   "chargeback",
   "settlement"
-])
+]).annotate({ identifier: "Reason" })
 export type Reason = typeof Reason.Type
 
 /** Where a lot comes from: the reasons that issue credits. */
-export const LotSource = Schema.Literals(["purchase", "welcome", "promo", "manual", "adjustment", "reinstatement"])
+export const LotSource = Schema.Literals([
+  "purchase",
+  "welcome",
+  "promo",
+  "manual",
+  "adjustment",
+  "reinstatement"
+]).annotate({
+  identifier: "LotSource"
+})
 export type LotSource = typeof LotSource.Type

@@ -89,6 +89,7 @@ export class OperationUnavailable extends Schema.TaggedError<OperationUnavailabl
   }
 }
 
+/** There is no operation of this id, or none that the caller may see. */
 export class OperationNotFound extends Schema.TaggedError<OperationNotFound>()("OperationNotFound", { ...meta }) {
   override get message(): string {
     return "There is no such operation"
@@ -134,6 +135,7 @@ export class ProductAlreadyExists extends Schema.TaggedError<ProductAlreadyExist
   }
 }
 
+/** There is no product of this code. */
 export class ProductNotFound extends Schema.TaggedError<ProductNotFound>()("ProductNotFound", { ...meta }) {
   override get message(): string {
     return "There is no such product"

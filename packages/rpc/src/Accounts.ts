@@ -10,8 +10,13 @@ import * as Schema from "effect/Schema"
 import { query } from "./define.ts"
 import { PageInfo, PageRequest } from "./Page.ts"
 
+/** How many balances can be asked for at once. */
+const MAX_BALANCES = 200
+
 /** An expiry that has become true and is booked with the account's next command. */
-export const DueExpiry = Schema.Struct({ lotId: LotId, amount: Credits, effectiveAt: Timestamp })
+export const DueExpiry = Schema.Struct({ lotId: LotId, amount: Credits, effectiveAt: Timestamp }).annotate({
+  identifier: "DueExpiry"
+})
 
 export class Accounts extends RpcGroup.make(
   /**
@@ -27,8 +32,28 @@ export class Accounts extends RpcGroup.make(
     errors: []
   }),
   /**
+   * The balances of up to 200 users at once, in the order asked for, all of one snapshot; each as `GetUserBalance` tells it.
+   *
+   * Role `app`. An unknown user has zeros. Fails with `InvalidRequest`: none, too many, or the same user twice.
+   */
+  query("GetUserBalances", {
+    role: "app",
+    payload: Schema.Struct({
+      userIds: Schema.Array(UserId).check(
+        Schema.isMinLength(1),
+        Schema.isMaxLength(MAX_BALANCES),
+        Schema.isUnique({ expected: "each user once" })
+      )
+    }),
+    success: Schema.Struct({ balances: Schema.Array(UserBalance) }),
+    errors: []
+  }),
+  /**
    * The user's ledger entries, newest first. `from` ≤ createdAt < `to`. The first page without filters also names the
    * expiries that are due but not booked yet, so that the newest `balanceAfter` plus those is the balance.
+   *
+   * With `reasons` a page ends after 5000 entries were looked through: it may have fewer than `limit`, even none, and still
+   * a `nextCursor`.
    *
    * Role `user` (own history). An unknown user has none.
    */

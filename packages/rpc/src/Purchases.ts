@@ -1,10 +1,14 @@
 import { PurchaseSettled } from "@credit/domain/Command"
+import { Code, UserId } from "@credit/domain/Ids"
 import { Lot } from "@credit/domain/Lot"
+import { Purchase } from "@credit/domain/Purchase"
 import { Receipt } from "@credit/domain/Receipt"
 import { ProductUnavailable } from "@credit/domain/Refusal"
 import { UserBalance } from "@credit/domain/UserBalance"
 import * as RpcGroup from "effect/rpc/RpcGroup"
-import { command } from "./define.ts"
+import * as Schema from "effect/Schema"
+import { command, query } from "./define.ts"
+import { PageInfo, PageRequest } from "./Page.ts"
 
 export class Purchases extends RpcGroup.make(
   /**
@@ -24,5 +28,32 @@ export class Purchases extends RpcGroup.make(
     payload: PurchaseSettled,
     success: { lot: Lot, receipt: Receipt, userBalance: UserBalance },
     errors: [ProductUnavailable]
+  }),
+  /**
+   * The user's purchases, newest first.
+   *
+   * Role `user` (own purchases). An unknown user has none.
+   */
+  query("ListPurchases", {
+    role: "user",
+    payload: Schema.Struct({ userId: UserId, ...PageRequest }),
+    success: Schema.Struct({ purchases: Schema.Array(Purchase), ...PageInfo }),
+    errors: []
+  }),
+  /**
+   * Who paid: the purchases whose payment reference is `externalRef`, or with `match: "prefix"` begins with it, in the order
+   * of their references. Upper and lower case differ.
+   *
+   * Role `admin`.
+   */
+  query("SearchUsersByPurchaseRef", {
+    role: "admin",
+    payload: Schema.Struct({
+      externalRef: Code,
+      match: Schema.optionalKey(Schema.Literals(["exact", "prefix"])),
+      ...PageRequest
+    }),
+    success: Schema.Struct({ purchases: Schema.Array(Purchase), ...PageInfo }),
+    errors: []
   })
 ) {}

@@ -5,6 +5,7 @@ import * as Schema from "effect/Schema"
 import { query } from "./define.ts"
 import { PageInfo, PageRequest } from "./Page.ts"
 
+/** There is no such receipt, or none that the caller may see. */
 export class ReceiptNotFound extends Schema.TaggedError<ReceiptNotFound>()("ReceiptNotFound", {}) {
   override get message(): string {
     return "There is no such receipt"

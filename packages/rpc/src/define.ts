@@ -130,3 +130,26 @@ export const operatorQuery = <
     .annotate(RequiredRole, "operator")
     .annotate(Kind, "query")
     .middleware(OperatorAccess)
+
+/**
+ * A query whose answer is a stream of `part`s, as many as there are: asked for with `Content-Type: application/x-ndjson`,
+ * sent as fast as the caller reads, without a deadline. It may break off with `ServiceUnavailable` after some parts.
+ */
+export const streamedQuery = <
+  const Tag extends string,
+  Payload extends Schema.Top,
+  Part extends Schema.Top,
+  const Errors extends ReadonlyArray<Schema.Top>
+>(
+  tag: Tag,
+  options: { readonly role: Role; readonly payload: Payload; readonly part: Part; readonly errors: Errors }
+) =>
+  Rpc.make(tag, {
+    payload: options.payload,
+    success: options.part,
+    error: Schema.Union([...options.errors, InvalidRequest, MerchantUnknown, ServiceUnavailable]),
+    stream: true
+  })
+    .annotate(RequiredRole, options.role)
+    .annotate(Kind, "query")
+    .middleware(Access)

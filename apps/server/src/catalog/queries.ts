@@ -68,7 +68,7 @@ export const listProducts = Effect.fnUntraced(function* (
   request: RpcPayload<typeof Catalog, "Product.List">
 ) {
   const limit = request.limit ?? PAGE_SIZE
-  const [code] = (yield* decodeCursor(request.cursor, ["string"])) ?? []
+  const [code] = (yield* decodeCursor(request.cursor, ["text"])) ?? []
   const { now, products } = yield* database.json<{
     readonly now: number
     readonly products: ReadonlyArray<ProductState>
@@ -88,7 +88,7 @@ export const listAvailableProducts = Effect.fnUntraced(function* (
   request: RpcPayload<typeof Catalog, "ListAvailableProducts">
 ) {
   const limit = request.limit ?? PAGE_SIZE
-  const [code] = (yield* decodeCursor(request.cursor, ["string"])) ?? []
+  const [code] = (yield* decodeCursor(request.cursor, ["text"])) ?? []
   const { products, tax } = yield* database.json<{
     readonly tax: Pick<SettingsState, "taxRegime" | "taxRate">
     readonly products: ReadonlyArray<AvailableRow>
@@ -109,7 +109,7 @@ export const listOperationTypes = Effect.fnUntraced(function* (
   request: RpcPayload<typeof Catalog, "OperationType.List">
 ) {
   const limit = request.limit ?? PAGE_SIZE
-  const [code, effectiveAt] = (yield* decodeCursor(request.cursor, ["string", "number"])) ?? []
+  const [code, effectiveAt] = (yield* decodeCursor(request.cursor, ["text", "instant"])) ?? []
   const { now, operationTypes } = yield* database.json<{
     readonly now: number
     readonly operationTypes: ReadonlyArray<OperationTypeVersion>

@@ -8,10 +8,19 @@ export const PAGE_SIZE = 100
 export const encodeCursor = (parts: ReadonlyArray<string | number>): string =>
   Buffer.from(JSON.stringify(parts)).toString("base64url")
 
-/** The sort key in a cursor: an instant in epoch milliseconds and a text, or what it is told to be. */
+/** What a part of a cursor must be, so that whatever it holds can be sent to the database. */
+const PARTS = {
+  /** Epoch milliseconds of the years 1970 to 9999. */
+  instant: (part: unknown) => Number.isSafeInteger(part) && Number(part) >= 0 && Number(part) < 253_402_300_800_000,
+  number: (part: unknown) => Number.isSafeInteger(part),
+  uuid: (part: unknown) => typeof part === "string" && /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(part),
+  text: (part: unknown) => typeof part === "string" && part.isWellFormed() && !part.includes("\u0000")
+}
+
+/** The sort key in a cursor, as texts: parts of these kinds in this order, or the cursor is none of ours. */
 export const decodeCursor = Effect.fnUntraced(function* (
   cursor: string | undefined,
-  shape: ReadonlyArray<"number" | "string">
+  shape: ReadonlyArray<keyof typeof PARTS>
 ): Effect.fn.Return<ReadonlyArray<string> | undefined, InvalidRequest> {
   if (cursor === undefined) return undefined
   const parts = yield* Effect.try({
@@ -19,16 +28,11 @@ export const decodeCursor = Effect.fnUntraced(function* (
     catch: () => notACursor
   })
   if (!Array.isArray(parts) || parts.length !== shape.length) return yield* notACursor
-  const texts: Array<string> = []
-  for (const [index, kind] of shape.entries()) {
-    const part: unknown = parts[index]
-    if (typeof part !== kind || (typeof part === "number" && !Number.isSafeInteger(part))) return yield* notACursor
-    texts.push(String(part))
-  }
-  return texts
+  if (!shape.every((kind, index) => PARTS[kind](parts[index]))) return yield* notACursor
+  return parts.map(String)
 })
 
-const notACursor = new InvalidRequest({ field: "cursor", message: "is not the nextCursor of an earlier page" })
+export const notACursor = new InvalidRequest({ field: "cursor", message: "is not the nextCursor of an earlier page" })
 
 /** Cuts `limit + 1` rows to a page: the row too many says that there is a next one. */
 export const page = <Row>(

@@ -59,6 +59,14 @@ export const REVERSAL_COLUMNS = `
     )
   ) END AS resolution`
 
+/** {@link StoredPurchase} of `public.purchases AS p`. */
+export const PURCHASE_COLUMNS = `
+  p.external_ref AS "externalRef", p.user_id AS "userId", p.product_code AS "productCode", p.credits, p.country,
+  p.currency, ${decimal("p.amount")} AS amount, p.tax_breakdown AS "taxBreakdown",
+  p.payment_method AS "paymentMethod", p.lot_id AS "lotId", p.receipt_number AS "receiptNumber",
+  ${millis("p.order_placed_at")} AS "orderPlacedAt", ${millis("p.settled_at")} AS "settledAt",
+  ${millis("p.purchased_at")} AS "purchasedAt"`
+
 /** {@link SettingsState} of `public.merchant_settings AS s`. */
 export const SETTINGS_COLUMNS = `
   s.merchant_id AS "merchantId", s.legal_name AS "legalName", s.legal_address AS "legalAddress", s.tax_id AS "taxId",

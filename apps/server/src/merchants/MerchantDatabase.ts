@@ -76,6 +76,8 @@ type State =
 export class MerchantDatabase {
   readonly merchantId: MerchantId
   readonly urls: MerchantUrls
+  /** Long reads take turns here, so that they never have more than one connection of the pool between them. */
+  readonly analyses = Semaphore.makeUnsafe(1)
   readonly #options: MerchantDatabaseOptions
   readonly #fork: (effect: Effect.Effect<void>) => void
   readonly #lock = Semaphore.makeUnsafe(1)
@@ -126,7 +128,7 @@ export class MerchantDatabase {
       const read = (pool: MerchantPool, opened: CheckedConnection) =>
         Effect.mapError(
           pool.lend(opened, this.#readLimit, (connection) => connection.query(text, parameters)),
-          (error) => this.#queryFailed(error)
+          this.readFailure
         )
       const result =
         state._tag === "Open" && state.pool.hasIdle
@@ -161,6 +163,16 @@ export class MerchantDatabase {
       this.#suspect(this.#state.pool)
       return this.#state.pool.discard(connection)
     })
+
+  /** What a caller is told of a read that failed; a lost session makes it look whether the database still answers. */
+  readonly readFailure = (error: SqlError): ServiceUnavailable | QueryFailed => {
+    const code = sqlState(error)
+    if (error.reason._tag === "ConnectionError" || (code !== undefined && GOING_AWAY.test(code))) {
+      if (this.#state._tag === "Open") this.#suspect(this.#state.pool)
+      return unavailable(1)
+    }
+    return code !== undefined && PASSING.test(code) ? unavailable(1) : new QueryFailed({ cause: error, sqlState: code })
+  }
 
   get status(): MerchantDatabaseStatus {
     const { merchantId } = this
@@ -246,15 +258,6 @@ export class MerchantDatabase {
   #isNobodys(): boolean {
     const state = this.#state
     return state._tag === "Down" && state.failure.reason === "no_database" && this.urls.fromTemplate
-  }
-
-  #queryFailed(error: SqlError): ServiceUnavailable | QueryFailed {
-    const code = sqlState(error)
-    if (error.reason._tag === "ConnectionError" || (code !== undefined && GOING_AWAY.test(code))) {
-      if (this.#state._tag === "Open") this.#suspect(this.#state.pool)
-      return unavailable(1)
-    }
-    return code !== undefined && PASSING.test(code) ? unavailable(1) : new QueryFailed({ cause: error, sqlState: code })
   }
 
   /** A connection could not be made: that opens the breaker, unless there were only too many. */

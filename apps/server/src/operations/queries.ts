@@ -25,7 +25,7 @@ SELECT json_build_object(
 )::text AS json`
 
 /** An operation as it stands: one past its expiry is expired, whether or not that is booked yet. */
-const asItStands = (operation: OperationState, now: number): OperationState =>
+export const asItStands = (operation: OperationState, now: number): OperationState =>
   operation.status === "open" && operation.expiresAt <= now ? { ...operation, status: "expired" } : operation
 
 /** `owner` is the one user the caller may ask about; another's operation does not exist for them. */

@@ -3,21 +3,22 @@ import { ReceiptNotFound, type Receipts } from "@credit/rpc/Receipts"
 import type { RpcPayload, RpcSuccessEncoded } from "@credit/rpc/types"
 import * as Effect from "effect/Effect"
 import { decodeCursor, PAGE_SIZE, page } from "../ledger/Cursor.ts"
+import { ALWAYS } from "../ledger/Period.ts"
 import { fromMillis, jsonRows, RECEIPT_COLUMNS } from "../ledger/rows.ts"
 import type { MerchantDatabase } from "../merchants/MerchantDatabase.ts"
+import { snapshot } from "../merchants/Snapshot.ts"
 
-const BY_NUMBER = `
+export const BY_NUMBER = `
 SELECT ${jsonRows(`SELECT ${RECEIPT_COLUMNS} FROM public.receipts AS r WHERE r.receipt_number = $1`)}::text AS json`
 
-const BY_REFERENCE = `
+export const BY_REFERENCE = `
 SELECT ${jsonRows(`SELECT ${RECEIPT_COLUMNS} FROM public.receipts AS r WHERE r.external_ref = $1`)}::text AS json`
 
 /** Receipts of a user ($1), newest first, before a cursor ($2, $3), $4 of them. */
-const OF_USER = `
+export const OF_USER = `
 SELECT ${jsonRows(`
   SELECT ${RECEIPT_COLUMNS} FROM public.receipts AS r
-  WHERE r.user_id = $1
-    AND ($2::bigint IS NULL OR (r.issued_at, r.receipt_number) < (${fromMillis("$2::bigint")}, $3::text))
+  WHERE r.user_id = $1 AND (r.issued_at, r.receipt_number) < (${fromMillis("$2::bigint")}, $3::text)
   ORDER BY r.issued_at DESC, r.receipt_number DESC
   LIMIT $4::integer`)}::text AS json`
 
@@ -42,13 +43,10 @@ export const listReceipts = Effect.fnUntraced(function* (
   request: RpcPayload<typeof Receipts, "ListReceipts">
 ) {
   const limit = request.limit ?? PAGE_SIZE
-  const [issuedAt, number] = (yield* decodeCursor(request.cursor, ["number", "string"])) ?? []
-  const found = yield* database.json<ReadonlyArray<ReceiptState>>(OF_USER, [
-    request.userId,
-    issuedAt ?? null,
-    number ?? null,
-    `${limit + 1}`
-  ])
+  const [issuedAt, number] = (yield* decodeCursor(request.cursor, ["instant", "text"])) ?? [`${ALWAYS.to}`, ""]
+  const found = yield* snapshot(database, (read) =>
+    read<ReadonlyArray<ReceiptState>>(OF_USER, [request.userId, issuedAt, number, `${limit + 1}`])
+  )
   const { next, rows } = page(found, limit, (receipt) => [receipt.issuedAt, receipt.receiptNumber])
   const answer: RpcSuccessEncoded<typeof Receipts, "ListReceipts"> = { receipts: rows.map(presentReceipt), ...next }
   return answer

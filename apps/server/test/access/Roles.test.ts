@@ -34,6 +34,27 @@ describe("who may call what", () => {
     }
   }
 
+  it("by a command's key an explanation is open to app and above, by any other id to users too", async () => {
+    const asked = { commandType: "Operation.Open", idempotencyKey: "k" }
+    for (const [payload, requiredRole] of [
+      [asked, "app"],
+      [{ commandType: 1 }, "app"],
+      [{ lotId: "x" }, undefined]
+    ] as const) {
+      const { error } = await call(service, "Explain", payload, { token: await tokenOf("user") })
+      assert.strictEqual(error?.requiredRole, requiredRole)
+    }
+  })
+
+  for (const rpc of Api.requests.values()) {
+    const required = Context.getOrUndefined(rpc.annotations, RequiredRole)
+    if (required !== "user") continue
+    it(`${rpc._tag} tells a user nothing of another user by their id`, async () => {
+      const { error } = await call(service, rpc._tag, { userId: "u2" }, { token: await tokenOf("user") })
+      assert.deepStrictEqual(error, { _tag: "Forbidden", requiredRole: "app" })
+    })
+  }
+
   const grants = [
     { type: "welcome", least: "app" },
     { type: "promo", productCode: "launch", least: "admin" },
