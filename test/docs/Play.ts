@@ -34,30 +34,40 @@ const send = async ({ merchantId, serviceUrl, tokens }: Stage, step: Step, paylo
   const rpc = [...Api.requests.values()].find(({ _tag }) => _tag === step.tag)
   if (rpc === undefined) throw new Error(`The contract has no ${step.tag}`)
   const isCommand = Context.getUnsafe(rpc.annotations, Kind) === "command"
-  const response = await fetch(new URL("/rpc", serviceUrl), {
-    method: "POST",
-    headers: {
-      authorization: `Bearer ${tokens[step.role]}`,
-      "content-type": "application/x-ndjson",
-      ...(step.role === "operator" ? { "x-merchant-id": merchantId } : {}),
-      ...(isCommand ? { "idempotency-key": randomUUID() } : {})
-    },
-    body: `${JSON.stringify({ tag: step.tag, payload })}\n`
-  })
-  const messages: ReadonlyArray<Message> = (await response.text())
-    .split("\n")
-    .filter((line) => line !== "")
-    .map((line) => JSON.parse(line))
-  const exit = messages.find(({ _tag }) => _tag === "Exit")?.exit
+  const headers = {
+    authorization: `Bearer ${tokens[step.role]}`,
+    "content-type": "application/x-ndjson",
+    ...(step.role === "operator" ? { "x-merchant-id": step.merchantId ?? merchantId } : {}),
+    ...(isCommand ? { "idempotency-key": randomUUID() } : {})
+  }
+  const body = `${JSON.stringify({ tag: step.tag, payload })}\n`
+  const ask = async (): Promise<ReadonlyArray<Message>> => {
+    const response = await fetch(new URL("/rpc", serviceUrl), { method: "POST", headers, body })
+    const lines = (await response.text()).split("\n").filter((line) => line !== "")
+    const messages: ReadonlyArray<Message> = lines.map((line) => JSON.parse(line))
+    const error = exitOf(messages)?.cause?.[0]?.error
+    if (error?._tag !== "RequestInProgress") return messages
+    await new Promise((resolve) => setTimeout(resolve, 1000 * (error.retryAfterSeconds ?? 1)))
+    return ask()
+  }
+  const messages = await ask()
+  const exit = exitOf(messages)
   if (exit?._tag !== "Success") throw new Error(`${step.tag} failed: ${JSON.stringify(exit)}`)
-  // Of a stream the first part stands for all.
-  return messages.find(({ _tag }) => _tag === "Chunk")?.values?.[0] ?? exit.value
+  // Of a stream one part stands for all: the first, or of a command, which tells how it goes, the result at its end.
+  const parts = messages.flatMap(({ values }) => values ?? [])
+  return parts.length === 0 ? exit.value : parts.at(isCommand ? -1 : 0)
 }
+
+const exitOf = (messages: ReadonlyArray<Message>) => messages.find(({ _tag }) => _tag === "Exit")?.exit
 
 interface Message {
   readonly _tag: string
   readonly values?: ReadonlyArray<unknown>
-  readonly exit?: { readonly _tag: string; readonly value?: unknown }
+  readonly exit?: {
+    readonly _tag: string
+    readonly value?: unknown
+    readonly cause?: ReadonlyArray<{ readonly error?: { readonly _tag: string; readonly retryAfterSeconds?: number } }>
+  }
 }
 
 const LONGEST_LIST = 2

@@ -8,6 +8,8 @@ export interface Step {
   readonly tag: string
   readonly role: Exclude<Role, "user">
   readonly payload: (told: Told) => unknown
+  /** Whom an operator means, if not the stage's merchant. */
+  readonly merchantId?: string
   /** Not the example of its RPC, but what an example needs to have happened. */
   readonly aside?: true
 }
@@ -187,6 +189,27 @@ export const STORY: ReadonlyArray<Step> = [
   },
   { tag: "GetAccountOverview", role: "admin", payload: () => ({ userId: ann }) },
   { tag: "ExportLedger", role: "admin", payload: () => ({ format: "csv", userId: ann }) },
+  { tag: "Merchant.Status", role: "admin", payload: () => ({}) },
+  { tag: "Job.Run", role: "operator", payload: () => ({ name: "idempotency_cleanup" }) },
+  { tag: "Job.Status", role: "operator", payload: () => ({}) },
+  { tag: "Migration.Run", role: "operator", payload: () => ({ merchantIds: ["demo"] }) },
+  { tag: "Migration.Status", role: "operator", payload: () => ({ merchantIds: ["demo"] }) },
+  {
+    tag: "Merchant.Onboard",
+    role: "operator",
+    merchantId: "acme",
+    payload: () => ({ merchantId: "acme", settings: { legalName: "Acme LLC" }, tokenLifetimeSeconds: 3600 })
+  },
+  {
+    tag: "Token.Issue",
+    role: "operator",
+    payload: () => ({ role: "user", merchantId: "demo", userId: ann, lifetimeSeconds: 3600 })
+  },
+  {
+    tag: "Token.Revoke",
+    role: "operator",
+    payload: (told) => ({ jti: told("Token.Issue", "jti"), merchantId: "demo", note: "logged out" })
+  },
   { tag: "Maintenance.Enter", role: "operator", payload: () => ({ reason: "The database moves" }) },
   { tag: "Maintenance.Exit", role: "operator", payload: () => ({}) },
   { tag: "ListAuditLog", role: "admin", payload: () => ({ limit: 2 }) }

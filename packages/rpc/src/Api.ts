@@ -16,8 +16,8 @@ import { Purchases } from "./Purchases.ts"
 import { Receipts } from "./Receipts.ts"
 import { Reversals } from "./Reversals.ts"
 import { Sandbox } from "./Sandbox.ts"
-import { Tokens } from "./Tokens.ts"
 import { Statements } from "./Statements.ts"
+import { Tokens } from "./Tokens.ts"
 import { Usage } from "./Usage.ts"
 
 /** Everything the service can be asked: the contract between server, client and command line. */

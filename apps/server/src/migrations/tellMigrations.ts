@@ -30,7 +30,7 @@ const ASKING_TIMEOUT = "2 seconds"
 export const tellMigrations = Effect.fn("Migration.status")(function* (payload: Payload) {
   const directory = yield* MerchantDirectory
   const files = yield* loadMigrations().pipe(Effect.orDie)
-  const [after] = (yield* decodeCursor(payload.cursor, ["string"])) ?? []
+  const [after] = (yield* decodeCursor(payload.cursor, ["text"])) ?? []
   const ids = payload.merchantIds ?? (yield* listed(directory))
   const limit = payload.limit ?? PAGE_SIZE
   const rest = [...new Set(ids)].toSorted().filter((id) => after === undefined || id > after)
