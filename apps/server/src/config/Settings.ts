@@ -17,6 +17,12 @@ const integer = (name: string, minimum: number, maximum: number) =>
     name
   )
 
+const share = (name: string) =>
+  Config.schema(
+    Schema.NumberFromString.check(Schema.isBetween({ minimum: 0, maximum: 1 }, { expected: "a number from 0 to 1" })),
+    name
+  )
+
 /** A duration such as `250 millis`, `10 seconds` or `5 minutes`. */
 const duration = (
   name: string,
@@ -112,6 +118,18 @@ export const settings = {
 
   /** The least level that is logged. */
   logLevel: Config.LogLevel("LOG_LEVEL").pipe(Config.withDefault("Info" as const)),
+  /** What the service calls itself in telemetry. */
+  serviceName: Config.NonEmptyString("SERVICE_NAME").pipe(Config.withDefault("credit-service")),
+  /** Who asks for `/metrics` must send this as a bearer token. Without it anybody may who reaches the port. */
+  metricsToken: Config.option(Config.Redacted("METRICS_TOKEN")),
+  /** How many merchants have series of their own at `/metrics`; the others share the label `other`. */
+  metricsMaximumMerchants: integer("METRICS_MAX_MERCHANTS", 1, 10_000).pipe(Config.withDefault(200)),
+  /** Where errors, traces and profiles are sent. Nothing is sent without it. */
+  sentryDsn: Config.option(Config.Redacted("SENTRY_DSN")),
+  /** The share of calls that is traced. */
+  sentryTracesSampleRate: share("SENTRY_TRACES_SAMPLE_RATE").pipe(Config.withDefault(0.1)),
+  /** The share of processes that is profiled while they trace. */
+  sentryProfilesSampleRate: share("SENTRY_PROFILES_SAMPLE_RATE").pipe(Config.withDefault(0)),
   /** The commit that runs; set by the platform. */
   release: Config.NonEmptyString("RAILWAY_GIT_COMMIT_SHA").pipe(Config.withDefault("unknown"))
 }
