@@ -17,7 +17,9 @@ import { Settings } from "./config/Settings.ts"
 import { EmbeddedGround, EmbeddedWelcome, isEmbedded } from "./embedded/Embedded.ts"
 import { explanationHandlers } from "./explanations/handlers.ts"
 import { exportHandlers } from "./exports/handlers.ts"
+import { Draining } from "./health/Draining.ts"
 import { HealthRoutes } from "./health/Health.ts"
+import { HealthReports } from "./health/HealthReport.ts"
 import { commandHandlers } from "./http/EncodedHandlers.ts"
 import { HttpServerLive } from "./http/HttpServerLive.ts"
 import { rpcRoute } from "./http/RpcRoute.ts"
@@ -36,6 +38,9 @@ import { purchaseHandlers } from "./purchases/handlers.ts"
 import { receiptHandlers } from "./receipts/handlers.ts"
 import { statementHandlers } from "./statements/handlers.ts"
 import { usageHandlers } from "./usage/handlers.ts"
+import { Metrics } from "./telemetry/Metrics.ts"
+import { MetricsRoute } from "./telemetry/MetricsRoute.ts"
+import { SentryLive } from "./telemetry/Sentry.ts"
 
 /** What answers each RPC of the contract: commands through the engine or procedures, queries from the merchant's database. */
 const Handlers = Layer.mergeAll(
@@ -57,7 +62,7 @@ const Handlers = Layer.mergeAll(
   usageHandlers
 )
 
-const Routes = Layer.mergeAll(rpcRoute(Api).pipe(Layer.provide([Handlers, AccessLive])), HealthRoutes)
+const Routes = Layer.mergeAll(rpcRoute(Api).pipe(Layer.provide([Handlers, AccessLive])), HealthRoutes, MetricsRoute)
 
 /** Settings and merchants: from the environment, or, where that names none outside production, a PostgreSQL of our own. */
 const Configured = MerchantDirectory.layer.pipe(Layer.provideMerge(Settings.layer))
@@ -68,7 +73,7 @@ const Configured = MerchantDirectory.layer.pipe(Layer.provideMerge(Settings.laye
  */
 const Service = HttpRouter.serve(Routes, { disableLogger: true }).pipe(
   Layer.provideMerge(HttpServerLive),
-  Layer.provide(Engine.layer),
+  Layer.provide([Engine.layer, HealthReports.layer]),
   Layer.provide([
     Tokens.layer,
     TokenSigner.layer,
@@ -77,7 +82,8 @@ const Service = HttpRouter.serve(Routes, { disableLogger: true }).pipe(
   ]),
   Layer.provide(JobScheduler.layer),
   Layer.provide(MerchantDatabases.layer),
-  Layer.provide(ShutdownLimit),
+  Layer.provide([ShutdownLimit, Draining.layer]),
+  Layer.provide([Metrics.layer, SentryLive]),
   Layer.provide(LoggingLive)
 )
 

@@ -154,6 +154,31 @@ export class MerchantDatabase {
   }
 
   /**
+   * Reads for those who look after the service, as {@link json}; fails with what is wrong, in words without URL or password. A pool
+   * that nobody uses stays closed: then a session of its own is opened for it, and ended.
+   */
+  examine<A>(text: string): Effect.Effect<A, OpeningFailed> {
+    return Effect.suspend(() => {
+      const state = this.#state
+      if (state._tag === "Down") return Effect.fail(state.failure)
+      if (state._tag === "Open") {
+        return Effect.catchTag(this.json<A>(text), "ServiceUnavailable", () => Effect.fail(this.#silent))
+      }
+      return Effect.scoped(
+        Effect.flatMap(openConnection(this.urls, this.#options), ({ connection }) =>
+          Effect.mapError(connection.query(text), () => this.#silent)
+        )
+      ).pipe(Effect.map(({ rows }): A => JSON.parse(String(rows[0]?.json))))
+    })
+  }
+
+  get #silent(): OpeningFailed {
+    const state = this.#state
+    if (state._tag === "Down") return state.failure
+    return new OpeningFailed({ reason: "unreachable", detail: "the database does not answer" })
+  }
+
+  /**
    * Ends a session that went wrong (no answer, a lost connection, a transaction that cannot be ended), instead of giving it
    * back; and has a look at whether the database still answers.
    */

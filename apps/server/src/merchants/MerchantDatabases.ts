@@ -21,6 +21,8 @@ export class MerchantDatabases extends Context.Service<
      * again when it is used after having been closed.
      */
     get(merchantId: MerchantId): Effect.Effect<MerchantDatabase, MerchantUnknown | ServiceUnavailable>
+    /** A merchant's database as it is, neither opened nor checked: to be examined. */
+    find(merchantId: MerchantId): Effect.Effect<MerchantDatabase, MerchantUnknown>
     /** How the databases stand that were asked for. */
     status(): ReadonlyArray<MerchantDatabaseStatus>
     /** Connections of all merchants, and how many there may be. */
@@ -81,6 +83,8 @@ const make = Effect.fnUntraced(function* (directory: MerchantDirectory["Service"
 
   return MerchantDatabases.of({
     get: (merchantId) => Effect.suspend(() => find(merchantId)?.opened ?? Effect.fail(new MerchantUnknown())),
+    find: (merchantId) =>
+      Effect.suspend(() => Effect.fromNullishOr(find(merchantId))).pipe(Effect.mapError(() => new MerchantUnknown())),
     status: () => [...databases.values()].map((database) => database.status),
     connections: () => ({ used: budget.used, limit: budget.limit })
   })

@@ -12,11 +12,16 @@ import { Tokens } from "@credit/server/access/Tokens"
 import { Engine } from "@credit/server/commands/Engine"
 import { EncodedExit, type Submission } from "@credit/server/commands/Submission"
 import { Settings } from "@credit/server/config/Settings"
+import { Draining } from "@credit/server/health/Draining"
 import { HealthRoutes } from "@credit/server/health/Health"
+import { HealthReports } from "@credit/server/health/HealthReport"
 import { commandHandlers } from "@credit/server/http/EncodedHandlers"
 import { HttpServerLive } from "@credit/server/http/HttpServerLive"
 import { rpcRoute } from "@credit/server/http/RpcRoute"
+import { MerchantDatabases } from "@credit/server/merchants/MerchantDatabases"
 import { MerchantDirectory } from "@credit/server/merchants/MerchantDirectory"
+import { Reporter } from "@credit/server/telemetry/Reporter"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
@@ -119,7 +124,9 @@ export const startTestService = async (options: TestServiceOptions = {}): Promis
   )
   const service = HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true }).pipe(
     Layer.provideMerge(HttpServerLive),
-    Layer.provide([engine, Tokens.layer, directory]),
+    Layer.provide([engine, HealthReports.layer]),
+    Layer.provide(MerchantDatabases.layer),
+    Layer.provide([Tokens.layer, directory, Draining.layer, Reporter.layerNone, NodeFileSystem.layer]),
     Layer.provide(revocations),
     Layer.provide(Settings.layer),
     Layer.provide(
