@@ -3,7 +3,9 @@ import * as PgConnection from "@effect/sql-pg/PgConnection"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Redacted from "effect/Redacted"
+import * as Scope from "effect/Scope"
 import type { SqlError } from "effect/sql/SqlError"
 import type { ConnectionBudget } from "./ConnectionBudget.ts"
 import type { MerchantUrls } from "./MerchantUrls.ts"
@@ -25,6 +27,8 @@ export class OpeningFailed extends Data.TaggedError("OpeningFailed")<{
     | "unreachable"
     /** The server has no such database. */
     | "no_database"
+    /** The server is a standby: it takes no writes, and may tell of a past. */
+    | "standby"
     /** The database says it is another merchant's, or nobody's yet. */
     | "wrong_merchant"
     /** The database lacks migrations that this server needs. */
@@ -72,13 +76,60 @@ const startupParameters = (options: ConnectionOptions) => ({
   ...PLANNING
 })
 
+/** Which of a merchant's servers was the primary last: it is tried first. */
+const lastPrimary = new WeakMap<MerchantUrls, number>()
+
+/**
+ * Opens one session with the merchant's primary. Where its URL names fallbacks, a server that cannot be reached or is a
+ * standby is passed over for the next, so that after a failover the new primary is found without a restart.
+ */
+export const openConnection = (
+  urls: MerchantUrls,
+  options: ConnectionOptions
+): Effect.Effect<CheckedConnection, OpeningFailed, Scope.Scope> =>
+  Effect.suspend(() => {
+    const addresses = serverAddresses(urls)
+    const start = lastPrimary.get(urls) ?? 0
+    const attempt = (tried: number): Effect.Effect<CheckedConnection, OpeningFailed, Scope.Scope> => {
+      const index = (start + tried) % addresses.length
+      const address = addresses[index]
+      if (address === undefined) return Effect.die(new Error("a merchant's URL names no server"))
+      const opening = Effect.tap(openSession(urls, address, options), () =>
+        Effect.sync(() => {
+          lastPrimary.set(urls, index)
+        })
+      )
+      if (tried + 1 === addresses.length) return opening
+      return Effect.catchIf(
+        leavingNothing(opening),
+        ({ reason }) => reason === "unreachable" || reason === "standby",
+        () => attempt(tried + 1)
+      )
+    }
+    return attempt(0)
+  })
+
+/** What an effect opened in a scope is closed at once when it fails, not when the scope is. */
+const leavingNothing = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | Scope.Scope> =>
+  Effect.flatMap(Effect.scope, (scope) =>
+    Effect.flatMap(Scope.fork(scope), (own) =>
+      Effect.provideService(effect, Scope.Scope, own).pipe(
+        Effect.onExit((exit) => (Exit.isFailure(exit) ? Scope.close(own, exit) : Effect.void))
+      )
+    )
+  )
+
 /**
  * Opens one session, within the budget, and checks it before anybody gets it. Statements that are sent on it without
  * waiting go out together and are answered in order; it is exclusive because the pool lends it to one at a time.
  *
  * The socket is made here rather than by the driver, so that a session whose server does not answer can be cut.
  */
-export const openConnection = Effect.fnUntraced(function* (urls: MerchantUrls, options: ConnectionOptions) {
+const openSession = Effect.fnUntraced(function* (
+  urls: MerchantUrls,
+  address: ServerAddress,
+  options: ConnectionOptions
+) {
   const release = yield* options.budget.take
   if (release === undefined) {
     return yield* new OpeningFailed({ reason: "full", detail: `all ${options.budget.limit} connections are in use` })
@@ -87,13 +138,13 @@ export const openConnection = Effect.fnUntraced(function* (urls: MerchantUrls, o
   const ended: Array<() => void> = []
   yield* Effect.addFinalizer(() => Effect.sync(() => (socket === undefined ? release() : cutAfterGrace(socket))))
   const connection = yield* PgConnection.make({
-    url: urls.runtimeUrl,
+    url: loginUrl(urls),
     applicationName: "credit-service",
     connectTimeout: options.connectTimeout,
     multiplex: true,
     startupParameters: startupParameters(options),
     stream: () => {
-      socket = openSocket(urls)
+      socket = openSocket(address)
       socket.once("close", release)
       // Before the driver's own listeners, which tell whoever waits; and the end of reading is the end of a session.
       for (const event of ["error", "end", "close"]) {
@@ -123,10 +174,36 @@ const cutAfterGrace = (socket: Socket) => {
   if (!socket.destroyed) setTimeout(() => socket.destroy(), END_GRACE_MILLIS).unref()
 }
 
-const openSocket = (urls: MerchantUrls): Socket => {
+interface ServerAddress {
+  readonly host: string
+  readonly port: number
+}
+
+/** The servers a merchant's database may be on: the URL's own, then those of its parameter `fallback` (`host:port,…`). */
+export const serverAddresses = (urls: MerchantUrls): ReadonlyArray<ServerAddress> => {
   const url = new URL(Redacted.value(urls.runtimeUrl))
   const host = url.searchParams.get("host") ?? (decodeURIComponent(url.hostname).replace(/^\[|\]$/g, "") || "localhost")
   const port = Number(url.searchParams.get("port") ?? (url.port || "5432"))
+  const fallbacks = (url.searchParams.get("fallback") ?? "").split(",").filter((it) => it !== "")
+  return [{ host, port }, ...fallbacks.map((it) => addressOf(it, port))]
+}
+
+const addressOf = (text: string, defaultPort: number): ServerAddress => {
+  const colon = text.lastIndexOf(":")
+  const named = /^\d+$/.test(text.slice(colon + 1)) && colon > 0 && !text.endsWith("]")
+  const host = named ? text.slice(0, colon) : text
+  return { host: host.replace(/^\[|\]$/g, ""), port: named ? Number(text.slice(colon + 1)) : defaultPort }
+}
+
+/** The URL as the driver may read it: `fallback` is ours. */
+const loginUrl = (urls: MerchantUrls): Redacted.Redacted => {
+  const url = new URL(Redacted.value(urls.runtimeUrl))
+  if (!url.searchParams.has("fallback")) return urls.runtimeUrl
+  url.searchParams.delete("fallback")
+  return Redacted.make(url.href)
+}
+
+const openSocket = ({ host, port }: ServerAddress): Socket => {
   const socket = host.startsWith("/")
     ? connect({ path: `${host}/.s.PGSQL.${port}` })
     : // A statement is one write and a wait for its answer: there is nothing to wait for before sending.
@@ -140,6 +217,7 @@ const CHECK = `
 SELECT
   (SELECT s.merchant_id FROM public.merchant_settings AS s) AS merchant_id,
   (SELECT max(m.id)::integer FROM public.migrations AS m) AS migration,
+  pg_is_in_recovery() AS standby,
   concat_ws(', ',
     CASE WHEN current_setting('fsync') = 'off' THEN 'fsync' END,
     CASE WHEN current_setting('full_page_writes') = 'off' THEN 'full_page_writes' END,
@@ -164,6 +242,9 @@ const checkConnection = Effect.fnUntraced(function* (
     })
   )
   const row = result.rows[0]
+  if (row?.standby === true) {
+    return yield* new OpeningFailed({ reason: "standby", detail: "the server is a standby" })
+  }
   const stored = row?.merchant_id
   if (stored !== urls.merchantId) {
     const whose = typeof stored === "string" ? `the merchant ${stored}'s` : "no merchant's yet"
