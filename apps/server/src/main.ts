@@ -37,10 +37,10 @@ import { exitCode, reportFailure, ShutdownLimit } from "./process.ts"
 import { purchaseHandlers } from "./purchases/handlers.ts"
 import { receiptHandlers } from "./receipts/handlers.ts"
 import { statementHandlers } from "./statements/handlers.ts"
-import { usageHandlers } from "./usage/handlers.ts"
 import { Metrics } from "./telemetry/Metrics.ts"
 import { MetricsRoute } from "./telemetry/MetricsRoute.ts"
 import { SentryLive } from "./telemetry/Sentry.ts"
+import { usageHandlers } from "./usage/handlers.ts"
 
 /** What answers each RPC of the contract: commands through the engine or procedures, queries from the merchant's database. */
 const Handlers = Layer.mergeAll(
