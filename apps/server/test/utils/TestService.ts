@@ -55,6 +55,8 @@ export interface TestServiceOptions {
   /** Settings as environment variables, on top of a secret and a free port. */
   readonly environment?: Readonly<Record<string, string>>
   readonly merchants?: ReadonlyArray<string>
+  /** Where merchants' databases are, for those that have one. */
+  readonly urls?: Readonly<Record<string, string>>
   readonly isRevoked?: (claims: TokenClaims) => boolean
   readonly submit?: (submission: Submission) => Effect.Effect<EncodedExit>
   readonly getUserBalance?: (
@@ -117,7 +119,7 @@ export const startTestService = async (options: TestServiceOptions = {}): Promis
   const directory = MerchantDirectory.layerOf(
     (options.merchants ?? ["acme", "other"]).map((id) => ({
       merchantId: MerchantId.make(id),
-      runtimeUrl: Redacted.make("postgres://nobody@127.0.0.1:1/none"),
+      runtimeUrl: Redacted.make(options.urls?.[id] ?? "postgres://nobody@127.0.0.1:1/none"),
       migrationUrl: undefined,
       fromTemplate: false
     }))
