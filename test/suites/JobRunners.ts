@@ -26,7 +26,7 @@ export const layDueLots = async (owner: Session, count: number, prefix = "due"):
   )
   await owner.query(
     `WITH entry AS (
-       SELECT ROW(app.uuid_v7(t), l.user_id, 1, l.lot_id, 10, 10, 'manual', 'manual', 10, 'CREDIT', NULL, NULL, NULL, NULL,
+       SELECT ROW(app.uuid_v7(l.issued_at), l.user_id, 1, l.lot_id, 10, 10, 'manual', 'manual', 10, 'CREDIT', NULL, NULL, NULL, NULL,
          NULL, l.issued_at, l.issued_at, NULL)::public.ledger_entries AS e
        FROM public.lots AS l WHERE starts_with(l.user_id, $1)
      )
