@@ -1,8 +1,9 @@
 import { execFile } from "node:child_process"
-import { access, chown, mkdtemp, rm } from "node:fs/promises"
+import { chown, mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { promisify } from "node:util"
+import { aptGet, hasApt, isThere, type Missing, reasonOf } from "./debianPackages.ts"
 import { freePort } from "./freePort.ts"
 
 const run = promisify(execFile)
@@ -19,16 +20,11 @@ export interface CronServer {
   stop(): Promise<void>
 }
 
-/** Why there is none: what to do about it. */
-export interface NoCronServer {
-  readonly missing: string
-}
-
 /**
  * A private cluster of Debian's PostgreSQL 15 with pg_cron. Where the package is missing, and this is root's machine, it is
  * installed: `apt-get update && apt-get install -y postgresql-15-cron`.
  */
-export const startCronServer = async (): Promise<CronServer | NoCronServer> => {
+export const startCronServer = async (): Promise<CronServer | Missing> => {
   const problem = await install()
   if (problem !== undefined) return { missing: problem }
   const account = await postgresAccount()
@@ -66,36 +62,19 @@ export const startCronServer = async (): Promise<CronServer | NoCronServer> => {
   }
 }
 
-/** Says loudly that a suite does not run; where every suite must (`REQUIRE_ALL_SUITES=1`), that is a failure. */
-export const cannotRun = (suite: string, { missing }: NoCronServer): void => {
-  if (process.env.REQUIRE_ALL_SUITES === "1") throw new Error(`${suite} cannot run: ${missing}`)
-  process.stderr.write(`\n!!! NOT TESTED: ${suite}: ${missing}\n\n`)
-}
-
 const install = async (): Promise<string | undefined> => {
   if (await isThere(LIBRARY)) return undefined
   const advice = "it needs pg_cron: apt-get update && apt-get install -y postgresql-15-cron"
-  if (process.getuid?.() !== 0 || !(await isThere("/usr/bin/apt-get"))) return advice
+  if (!(await hasApt())) return advice
   process.stderr.write("Installing pg_cron for the tests: apt-get install -y postgresql-15-cron\n")
-  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" }
   try {
-    await run("apt-get", ["update", "-q"], { env, timeout: 120_000 })
-    await run("apt-get", ["install", "-y", "-q", "--no-install-recommends", "postgresql-15-cron"], {
-      env,
-      timeout: 300_000,
-      maxBuffer: 16 * 1024 * 1024
-    })
+    await aptGet({}, "update")
+    await aptGet({}, "install", "-y", "--no-install-recommends", "postgresql-15-cron")
   } catch (error) {
-    return `${advice} (which failed: ${error instanceof Error ? error.message.split("\n")[0] : String(error)})`
+    return `${advice} (which failed: ${reasonOf(error)})`
   }
   return (await isThere(LIBRARY)) ? undefined : advice
 }
-
-const isThere = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false
-  )
 
 /** Root must not run PostgreSQL; the package has made the user that may. */
 const postgresAccount = async () => {

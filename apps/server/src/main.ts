@@ -37,9 +37,11 @@ import { exitCode, reportFailure, ShutdownLimit } from "./process.ts"
 import { purchaseHandlers } from "./purchases/handlers.ts"
 import { receiptHandlers } from "./receipts/handlers.ts"
 import { statementHandlers } from "./statements/handlers.ts"
+import { Gauges } from "./telemetry/Gauges.ts"
 import { Metrics } from "./telemetry/Metrics.ts"
 import { MetricsRoute } from "./telemetry/MetricsRoute.ts"
 import { SentryLive } from "./telemetry/Sentry.ts"
+import { WatchedMerchants } from "./telemetry/WatchedMerchants.ts"
 import { usageHandlers } from "./usage/handlers.ts"
 
 /** What answers each RPC of the contract: commands through the engine or procedures, queries from the merchant's database. */
@@ -62,7 +64,12 @@ const Handlers = Layer.mergeAll(
   usageHandlers
 )
 
-const Routes = Layer.mergeAll(rpcRoute(Api).pipe(Layer.provide([Handlers, AccessLive])), HealthRoutes, MetricsRoute)
+const Routes = Layer.mergeAll(
+  rpcRoute(Api).pipe(Layer.provide([Handlers, AccessLive])),
+  HealthRoutes,
+  MetricsRoute,
+  Gauges
+)
 
 /** Settings and merchants: from the environment, or, where that names none outside production, a PostgreSQL of our own. */
 const Configured = MerchantDirectory.layer.pipe(Layer.provideMerge(Settings.layer))
@@ -78,7 +85,7 @@ const Service = HttpRouter.serve(Routes, { disableLogger: true }).pipe(
     Tokens.layer,
     TokenSigner.layer,
     Revocations.layer,
-    JobsOfNewMerchants.pipe(Layer.provide(OnboardingHooks.layerNone))
+    WatchedMerchants.pipe(Layer.provide(JobsOfNewMerchants), Layer.provide(OnboardingHooks.layerNone))
   ]),
   Layer.provide(JobScheduler.layer),
   Layer.provide(MerchantDatabases.layer),

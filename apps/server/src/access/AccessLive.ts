@@ -9,6 +9,8 @@ import * as Layer from "effect/Layer"
 import { Settings } from "../config/Settings.ts"
 import { MerchantDirectory } from "../merchants/MerchantDirectory.ts"
 import { isMerchantId } from "../merchants/MerchantUrls.ts"
+import { Metrics } from "../telemetry/Metrics.ts"
+import { observeCall } from "../telemetry/observeCall.ts"
 import { MerchantLimits } from "./MerchantLimits.ts"
 import { Revocations } from "./Revocations.ts"
 import type { TokenClaims } from "./TokenClaims.ts"
@@ -17,7 +19,7 @@ import { Tokens } from "./Tokens.ts"
 /** Each role may do what the roles before it may. */
 const RANK: Readonly<Record<Role, number>> = { user: 0, app: 1, admin: 2, operator: 3 }
 
-type Needs = Tokens | Revocations | MerchantDirectory | Settings
+type Needs = Tokens | Revocations | MerchantDirectory | Metrics | Settings
 
 /**
  * Who may call what. In this order: the token (`Unauthorized`), the role (`Forbidden`), the merchant, for a `user` token the
@@ -39,6 +41,7 @@ export const AccessLive: Layer.Layer<Access | OperatorAccess, never, Needs> = La
     const revocations = yield* Revocations
     const directory = yield* MerchantDirectory
     const settings = yield* Settings
+    const metrics = yield* Metrics
     const limits = new MerchantLimits(settings.merchantCallsInFlight, settings.merchantCallsPerSecond)
 
     const limited = <A, E, R>(who: string, handler: Effect.Effect<A, E, R>): Effect.Effect<A, E | RateLimited, R> =>
@@ -50,20 +53,23 @@ export const AccessLive: Layer.Layer<Access | OperatorAccess, never, Needs> = La
         )
       })
 
-    const access = Access.of((handler, { headers, payload, rpc }) =>
-      Effect.flatMap(tokens.authenticate(headers.authorization), (claims) => {
+    const access = Access.of((handler, { headers, payload, rpc }) => {
+      let whose: MerchantId | undefined
+      const call = Effect.flatMap(tokens.authenticate(headers.authorization), (claims) => {
         const caller = admit(claims, headers, payload, requiredRole(rpc, payload), directory)
         if (!(caller instanceof Admitted)) return Effect.fail(caller)
         const { merchantId } = caller
+        whose = merchantId
         return Effect.andThen(
           revocations.check(claims, merchantId),
           limited(merchantId, Effect.provideService(handler, Caller, caller))
         )
       })
-    )
+      return observeCall(metrics, rpc, () => whose, call)
+    })
 
-    const operatorAccess = OperatorAccess.of((handler, { headers, payload, rpc }) =>
-      Effect.flatMap(tokens.authenticate(headers.authorization), (claims) => {
+    const operatorAccess = OperatorAccess.of((handler, { headers, payload, rpc }) => {
+      const call = Effect.flatMap(tokens.authenticate(headers.authorization), (claims) => {
         const operator = admitOperator(claims, headers, requiredRole(rpc, payload))
         if (!("subject" in operator)) return Effect.fail(operator)
         return Effect.andThen(
@@ -71,7 +77,8 @@ export const AccessLive: Layer.Layer<Access | OperatorAccess, never, Needs> = La
           limited(NO_MERCHANT, Effect.provideService(handler, Operator, operator))
         )
       })
-    )
+      return observeCall(metrics, rpc, () => undefined, call)
+    })
     return Context.make(Access, access).pipe(Context.add(OperatorAccess, operatorAccess))
   })
 )

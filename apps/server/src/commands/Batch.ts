@@ -1,4 +1,5 @@
 import { type Command, decideBatch, type Result, type State } from "@credit/domain/decide"
+import type { EntryState } from "@credit/domain/LedgerEntry"
 import type { NewId } from "@credit/domain/Uuid"
 import type { PgConnection, Result as QueryResult } from "@effect/sql-pg/PgConnection"
 import * as Cause from "effect/Cause"
@@ -28,6 +29,8 @@ export interface BatchOutcome {
   readonly results: ReadonlyArray<Result | undefined>
   /** The user of each command, where it has one. */
   readonly users: ReadonlyArray<string | undefined>
+  /** The entries it wrote. */
+  readonly entries: ReadonlyArray<EntryState>
 }
 
 /**
@@ -46,7 +49,7 @@ export const runBatch = Effect.fnUntraced(function* (
   const chosen = commands.filter((_, index) => ready[index])
   if (chosen.length === 0) {
     yield* rollback(connection, options)
-    return { results: commands.map(() => undefined), users }
+    return { results: commands.map(() => undefined), users, entries: [] }
   }
   const state = yield* withClosings(connection, loaded, chosen, options)
   const decided = yield* Effect.try({
@@ -59,10 +62,10 @@ export const runBatch = Effect.fnUntraced(function* (
   if (statements.length === 0) {
     // Nothing is left behind, new accounts neither: in maintenance not even those are written. So they are not known.
     yield* rollback(connection, options)
-    return { results, users: users.map((user, index) => (ready[index] ? undefined : user)) }
+    return { results, users: users.map((user, index) => (ready[index] ? undefined : user)), entries: [] }
   }
   yield* flight(connection, [...statements, { sql: "COMMIT", parameters: [] }], options, true)
-  return { results, users }
+  return { results, users, entries: decided.facts.entries }
 })
 
 const userOf = (command: Command, state: State): string | undefined =>

@@ -8,6 +8,7 @@ import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import { Settings } from "../config/Settings.ts"
 import { MerchantDatabases } from "../merchants/MerchantDatabases.ts"
+import { Metrics } from "../telemetry/Metrics.ts"
 import type { EncodedExit, Submission } from "./Submission.ts"
 import { Worker } from "./Worker.ts"
 
@@ -24,6 +25,7 @@ export class Engine extends Context.Service<
     Effect.gen(function* () {
       const databases = yield* MerchantDatabases
       const settings = yield* Settings
+      const metrics = yield* Metrics
       const run = yield* FiberSet.makeRuntime<never, void, never>()
       const newId = makeUuidV7()
       const workers = new Map<MerchantId, Worker>()
@@ -38,6 +40,7 @@ export class Engine extends Context.Service<
         const worker = new Worker({
           database: databases.get(merchantId),
           newId,
+          onCommitted: (batch) => metrics.batch({ merchantId, ...batch }),
           silence: Duration.sum(settings.statementTimeout, settings.lockTimeout),
           batchSize: settings.engineBatchSize,
           queueBound: settings.engineQueueBound,
@@ -47,6 +50,7 @@ export class Engine extends Context.Service<
           }
         })
         workers.set(merchantId, worker)
+        metrics.queue(merchantId, () => worker.queueDepth)
         return worker
       }
 

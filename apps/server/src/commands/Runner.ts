@@ -1,4 +1,5 @@
-import type { Command } from "@credit/domain/decide"
+import type { Command, Result } from "@credit/domain/decide"
+import type { EntryState } from "@credit/domain/LedgerEntry"
 import type { NewId } from "@credit/domain/Uuid"
 import type { MerchantUnknown, ServiceUnavailable } from "@credit/rpc/Errors"
 import type { PgConnection } from "@effect/sql-pg/PgConnection"
@@ -27,6 +28,15 @@ export interface RunnerOptions {
   readonly database: Effect.Effect<EngineDatabase, MerchantUnknown | ServiceUnavailable>
   readonly newId: NewId
   readonly silence: Duration.Duration
+  /** Is told of every batch that was committed. */
+  readonly onCommitted: (batch: CommittedBatch) => void
+}
+
+/** What a batch came to. */
+export interface CommittedBatch {
+  readonly commands: number
+  readonly seconds: number
+  readonly entries: ReadonlyArray<EntryState>
 }
 
 /** How often a batch that met another writer, or lost its connection, is run again. */
@@ -79,9 +89,18 @@ const attempt = (
   maybeNew: ReadonlyArray<string>,
   options: RunnerOptions
 ) =>
-  withConnection(options, (connection) =>
-    runBatch(connection, commands, { busy, maybeNew, newId: options.newId, silence: options.silence })
-  )
+  Effect.suspend(() => {
+    const started = performance.now()
+    return withConnection(options, (connection) =>
+      runBatch(connection, commands, { busy, maybeNew, newId: options.newId, silence: options.silence })
+    ).pipe(
+      Effect.tap(({ entries }) =>
+        Effect.sync(() =>
+          options.onCommitted({ commands: commands.length, seconds: (performance.now() - started) / 1000, entries })
+        )
+      )
+    )
+  })
 
 /** Lends a connection. One that failed as such is not given back: its transaction may still be open. */
 const withConnection = <A>(
@@ -99,11 +118,16 @@ const withConnection = <A>(
     })
   )
 
+const encodedExit = (result: Result): EncodedExit =>
+  result._tag === "Replayed"
+    ? new EncodedExit(result.response, "Success", true)
+    : new EncodedExit(result.response, result.outcome === "succeeded" ? "Success" : result.outcome)
+
 const endings = ({ results, users }: BatchOutcome): ReadonlyArray<Ending> =>
   results.map((result, index) =>
     result === undefined
       ? { _tag: "Busy", user: users[index] }
-      : { _tag: "Answered", exit: new EncodedExit(result.response), user: users[index] }
+      : { _tag: "Answered", exit: encodedExit(result), user: users[index] }
   )
 
 const answered = (command: Command, { _tag }: { readonly _tag: "MerchantUnknown" | "ServiceUnavailable" }): Ending => ({

@@ -13,8 +13,13 @@ export interface Submission {
 /** An answer already in the wire form of an exit: stored text, sent as it is. */
 export class EncodedExit {
   readonly json: string
-  constructor(json: string) {
+  /** How it ended, for those who count: `Success`, or the tag of the error. */
+  readonly tag: string
+  readonly replayed: boolean
+  constructor(json: string, tag = "Success", replayed = false) {
     this.json = json
+    this.tag = tag
+    this.replayed = replayed
   }
 }
 
@@ -44,4 +49,7 @@ export const failed = (
   command: Command,
   error: { readonly _tag: string; readonly [field: string]: unknown }
 ): EncodedExit =>
-  new EncodedExit(encodeFailure({ ...error, meta: { transactionId: command.transactionId, replayed: false } }))
+  new EncodedExit(
+    encodeFailure({ ...error, meta: { transactionId: command.transactionId, replayed: false } }),
+    error._tag
+  )

@@ -67,11 +67,12 @@ const staff = (tokens: Tokens["Service"], request: HttpServerRequest) =>
     Effect.catch(() => Effect.undefined)
   )
 
-const withoutNames = ({ merchants, ...report }: HealthReport) => {
+const withoutNames = ({ backgroundJobs, merchants, ...report }: HealthReport) => {
   const count = (status: HealthReport["merchants"][number]["status"]) =>
     merchants.filter((it) => it.status === status).length
   return {
     ...report,
+    backgroundJobs: { status: backgroundJobs.status, issues: backgroundJobs.issues.length },
     merchants: {
       known: merchants.length,
       healthy: count("healthy"),
@@ -81,9 +82,14 @@ const withoutNames = ({ merchants, ...report }: HealthReport) => {
   }
 }
 
-const about = (report: HealthReport, claims: TokenClaims) => ({
-  ...report,
-  merchants: report.merchants.filter(
-    ({ merchantId }) => claims.merchantId === undefined || claims.merchantId === merchantId
-  )
-})
+const about = (report: HealthReport, { merchantId: own }: TokenClaims) =>
+  own === undefined
+    ? report
+    : {
+        ...report,
+        merchants: report.merchants.filter(({ merchantId }) => merchantId === own),
+        backgroundJobs: {
+          ...report.backgroundJobs,
+          issues: report.backgroundJobs.issues.filter((issue) => issue.startsWith(`${own}:`))
+        }
+      }

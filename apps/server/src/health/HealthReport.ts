@@ -16,8 +16,14 @@ export interface HealthReport {
   /** How long the asking took. */
   readonly responseTimeMs: number
   readonly merchants: ReadonlyArray<MerchantHealth>
+  /** Whether every job of every merchant that answers has succeeded as often as its schedule says, the last time at least. */
+  readonly backgroundJobs: { readonly status: "healthy" | "degraded"; readonly issues: ReadonlyArray<string> }
   readonly externalServices: ReadonlyArray<{ readonly name: string; readonly status: "configured" | "off" }>
 }
+
+/** Jobs that are late or whose last run failed, as `merchant:job`. */
+const jobIssues = ({ jobs = [], merchantId }: MerchantHealth): ReadonlyArray<string> =>
+  jobs.filter(({ failures, overdue }) => overdue || failures > 0).map(({ name }) => `${merchantId}:${name}`)
 
 /** A report is told again for so long before it is made anew. */
 const KEPT_FOR = "5 seconds"
@@ -48,12 +54,15 @@ export class HealthReports extends Context.Service<HealthReports, { readonly lat
           ...databases.status().map((status) => status.merchantId)
         ])
         const merchants = yield* Effect.forEach([...known].toSorted(), ask, { concurrency: "unbounded" })
+        const issues = merchants.flatMap(jobIssues)
+        const answering = merchants.every(({ status }) => status !== "unhealthy")
         const report: HealthReport = {
-          status: merchants.every(({ status }) => status !== "unhealthy") ? "healthy" : "degraded",
+          status: answering && issues.length === 0 ? "healthy" : "degraded",
           version: release,
           at: new Date().toISOString(),
           responseTimeMs: Math.round(performance.now() - started),
           merchants,
+          backgroundJobs: { status: issues.length === 0 ? "healthy" : "degraded", issues },
           externalServices: [{ name: "sentry", status: reporter.enabled ? "configured" : "off" }]
         }
         return report

@@ -90,7 +90,7 @@ const inProgress = (caller: Caller["Service"], type: CommandIntent["type"], key:
     retryAfterSeconds: IN_PROGRESS_RETRY_SECONDS,
     meta: { transactionId: transactionId(caller.merchantId, type, key), replayed: false }
   }
-  return new EncodedExit(encodeFailure(error))
+  return new EncodedExit(encodeFailure(error), error._tag)
 }
 
 /** For each query of a group how it is answered: in wire form, from the caller's merchant's database. */

@@ -16,8 +16,7 @@ const RUN_COLUMNS = `
  * Every job with its last success, what failed since, its newest run, and whether a session holds its lock: a run that is
  * told as running and holds none is not. Lookups by index; failures are counted up to a thousand.
  */
-const STATUS = `
-SELECT json_build_object(
+export const JOBS_STATUS = `json_build_object(
   'now', app.epoch_milliseconds(clock_timestamp()),
   'driftedAccounts', (SELECT count(*) FROM app.ledger_findings),
   'jobs', ${jsonRows(`
@@ -41,7 +40,7 @@ SELECT json_build_object(
       WHERE r.job_name = j.job_name AND r.state = 'succeeded' ORDER BY r.run_id DESC LIMIT 1
     ) AS s ON true
     ORDER BY j.lock_key`)}
-)::text AS json`
+)`
 
 interface StoredRun extends Pick<typeof JobRun.Encoded, "runId" | "state" | "startedBy" | "affectedRows"> {
   readonly startedAt: number
@@ -49,7 +48,8 @@ interface StoredRun extends Pick<typeof JobRun.Encoded, "runId" | "state" | "sta
   readonly error: string | null
 }
 
-interface StoredStatus {
+/** What {@link JOBS_STATUS} makes. */
+export interface StoredJobsStatus {
   readonly now: number
   readonly driftedAccounts: number
   readonly jobs: ReadonlyArray<{
@@ -78,21 +78,30 @@ export const presentRun = (run: StoredRun, alive: boolean): typeof JobRun.Encode
 
 /** How the jobs of a merchant stand: for operators and for health. */
 export const jobsStatus = (database: MerchantDatabase, merchantId: MerchantId) =>
-  Effect.map(database.json<StoredStatus>(STATUS), ({ driftedAccounts, jobs, now }): typeof JobsStatus.Encoded => ({
-    merchantId,
-    driftedAccounts,
-    jobs: jobs.map(({ lastRun, lastSuccessAt, scheduledSince, ...job }) => ({
-      ...job,
-      overdue: isOverdue(job.schedule, Math.max(lastSuccessAt ?? 0, scheduledSince), now),
-      ...(lastSuccessAt === null
-        ? {}
-        : {
-            lastSuccessAt: timestampText(lastSuccessAt),
-            ageSeconds: Math.max(0, Math.floor((now - lastSuccessAt) / 1000))
-          }),
-      ...(lastRun === null ? {} : { lastRun: presentRun(lastRun, job.running) })
-    }))
+  Effect.map(
+    database.json<StoredJobsStatus>(`SELECT ${JOBS_STATUS}::text AS json`),
+    (stored): typeof JobsStatus.Encoded => ({ merchantId, ...presentJobs(stored) })
+  )
+
+/** The wire form of how jobs stand. */
+export const presentJobs = ({
+  driftedAccounts,
+  jobs,
+  now
+}: StoredJobsStatus): Omit<typeof JobsStatus.Encoded, "merchantId"> => ({
+  driftedAccounts,
+  jobs: jobs.map(({ lastRun, lastSuccessAt, scheduledSince, ...job }) => ({
+    ...job,
+    overdue: isOverdue(job.schedule, Math.max(lastSuccessAt ?? 0, scheduledSince), now),
+    ...(lastSuccessAt === null
+      ? {}
+      : {
+          lastSuccessAt: timestampText(lastSuccessAt),
+          ageSeconds: Math.max(0, Math.floor((now - lastSuccessAt) / 1000))
+        }),
+    ...(lastRun === null ? {} : { lastRun: presentRun(lastRun, job.running) })
   }))
+})
 
 /** The run that a request ($1, its transaction id) asked for, and whether it is still at work; nothing before it began. */
 export const RUN_ASKED = `

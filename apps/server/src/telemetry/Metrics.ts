@@ -27,19 +27,18 @@ export interface EndedBatch {
   readonly entries: ReadonlyArray<Pick<EntryState, "reason" | "amount">>
 }
 
-/** The standing of one merchant that gauges show. */
-export interface MerchantGauges {
-  readonly queueDepth: number
-  readonly connectionsInUse: number
-  readonly connectionsIdle: number
-  readonly connectionsWaiting: number
-  /** Whether its database answers; `undefined` while nobody has asked it. */
-  readonly up: boolean | undefined
+/** Connections of one merchant's pool, and callers that wait for one. */
+export interface PoolGauges {
+  readonly inUse: number
+  readonly idle: number
+  readonly waiting: number
 }
 
 /** What is only known by asking a merchant's database. */
 export interface DatabaseGauges {
-  readonly accountsInDebt: number
+  /** Whether it answers. */
+  readonly up: boolean
+  readonly accountsInDebt: number | undefined
   readonly jobs: ReadonlyArray<{
     readonly job: string
     readonly lastSuccessSeconds: number | undefined
@@ -87,7 +86,11 @@ export class Metrics extends Context.Service<
   {
     call(ended: EndedCall): void
     batch(ended: EndedBatch): void
-    merchant(merchantId: string, gauges: MerchantGauges): void
+    /** Begins a merchant's series, before anything has happened to it. */
+    show(merchantId: string): void
+    /** Has the depth of a merchant's queue asked for at each reading. */
+    queue(merchantId: string, depth: () => number): void
+    pool(merchantId: string, gauges: PoolGauges): void
     database(merchantId: string, gauges: DatabaseGauges): void
     /** Has `collect` set gauges right before each reading. */
     beforeReading(collect: Effect.Effect<void>): void
@@ -140,6 +143,7 @@ const make = (maximumMerchants: number, release: string): Metrics["Service"] => 
     return merchantId
   }
 
+  const queues = new Map<string, () => number>()
   const collectors: Array<Effect.Effect<void>> = []
   let cpuTold = 0
   const tellProcess = () => {
@@ -167,17 +171,20 @@ const make = (maximumMerchants: number, release: string): Metrics["Service"] => 
         credits.update(Math.abs(amount), { merchant_id, reason })
       }
     },
-    merchant: (merchantId, { connectionsIdle, connectionsInUse, connectionsWaiting, queueDepth: depth, up }) => {
-      const merchant_id = label(merchantId)
-      queueDepth.update(depth, { merchant_id })
-      connections.update(connectionsInUse, { merchant_id, state: "in_use" })
-      connections.update(connectionsIdle, { merchant_id, state: "idle" })
-      connections.update(connectionsWaiting, { merchant_id, state: "waiting" })
-      if (up !== undefined) databaseUp.update(up ? 1 : 0, { merchant_id })
+    show: (merchantId) => batches.update(0, { merchant_id: label(merchantId) }),
+    queue: (merchantId, depth) => {
+      queues.set(merchantId, depth)
     },
-    database: (merchantId, { accountsInDebt, jobs }) => {
+    pool: (merchantId, { idle, inUse, waiting }) => {
       const merchant_id = label(merchantId)
-      inDebt.update(accountsInDebt, { merchant_id })
+      connections.update(inUse, { merchant_id, state: "in_use" })
+      connections.update(idle, { merchant_id, state: "idle" })
+      connections.update(waiting, { merchant_id, state: "waiting" })
+    },
+    database: (merchantId, { accountsInDebt, jobs, up }) => {
+      const merchant_id = label(merchantId)
+      databaseUp.update(up ? 1 : 0, { merchant_id })
+      if (accountsInDebt !== undefined) inDebt.update(accountsInDebt, { merchant_id })
       for (const { failing, job, lastSuccessSeconds } of jobs) {
         if (lastSuccessSeconds !== undefined) jobSuccess.update(lastSuccessSeconds, { merchant_id, job })
         jobFailing.update(failing ? 1 : 0, { merchant_id, job })
@@ -188,6 +195,7 @@ const make = (maximumMerchants: number, release: string): Metrics["Service"] => 
     },
     text: Effect.suspend(() => {
       tellProcess()
+      for (const [merchantId, depth] of queues) queueDepth.update(depth(), { merchant_id: label(merchantId) })
       return Effect.forEach(collectors, (collect) => collect, { discard: true, concurrency: "unbounded" })
     }).pipe(Effect.andThen(Effect.sync(() => PrometheusMetrics.formatUnsafe(context, { prefix: "credit" }))))
   })

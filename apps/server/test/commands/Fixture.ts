@@ -84,6 +84,7 @@ export const makeFixture = async (adminUrl: string, options: { readonly sandbox?
       batchSize: 100,
       queueBound: 5000,
       batchesInFlight: 3,
+      onCommitted: () => undefined,
       fork: Effect.runFork,
       ...overrides
     })

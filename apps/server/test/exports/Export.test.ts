@@ -11,6 +11,7 @@ import { HttpServerLive } from "@credit/server/http/HttpServerLive"
 import { rpcRoute } from "@credit/server/http/RpcRoute"
 import { MerchantDatabases } from "@credit/server/merchants/MerchantDatabases"
 import { MerchantDirectory } from "@credit/server/merchants/MerchantDirectory"
+import { Metrics } from "@credit/server/telemetry/Metrics"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
@@ -135,7 +136,7 @@ const serve = async () => {
   }).pipe(
     Layer.provideMerge(HttpServerLive),
     Layer.provide(Tokens.layer),
-    Layer.provide(Revocations.layerNone),
+    Layer.provide([Revocations.layerNone, Metrics.layer]),
     Layer.provide(Layer.succeed(MerchantDatabases, databases.databases)),
     Layer.provide(Layer.succeed(MerchantDirectory, databases.directory)),
     Layer.provide(Settings.layer),

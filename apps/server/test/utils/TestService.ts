@@ -20,6 +20,7 @@ import { HttpServerLive } from "@credit/server/http/HttpServerLive"
 import { rpcRoute } from "@credit/server/http/RpcRoute"
 import { MerchantDatabases } from "@credit/server/merchants/MerchantDatabases"
 import { MerchantDirectory } from "@credit/server/merchants/MerchantDirectory"
+import { Metrics } from "@credit/server/telemetry/Metrics"
 import { Reporter } from "@credit/server/telemetry/Reporter"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as ConfigProvider from "effect/ConfigProvider"
@@ -128,7 +129,7 @@ export const startTestService = async (options: TestServiceOptions = {}): Promis
     Layer.provideMerge(HttpServerLive),
     Layer.provide([engine, HealthReports.layer]),
     Layer.provide(MerchantDatabases.layer),
-    Layer.provide([Tokens.layer, directory, Draining.layer, Reporter.layerNone, NodeFileSystem.layer]),
+    Layer.provide([Tokens.layer, directory, Draining.layer, Reporter.layerNone, Metrics.layer, NodeFileSystem.layer]),
     Layer.provide(revocations),
     Layer.provide(Settings.layer),
     Layer.provide(
