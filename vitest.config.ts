@@ -9,7 +9,7 @@ const conditions = ["source", "node", "import", "module", "default"]
 
 export default defineConfig({
   test: {
-    projects: projects.map(({ folder, isolate, name, postgres }) => ({
+    projects: projects.map(({ folder, isolate, name, postgres, setup }) => ({
       resolve: { conditions },
       ssr: { resolve: { conditions } },
       test: {
@@ -21,7 +21,7 @@ export default defineConfig({
         // Races run as races and crashes as crashes; nothing here may need longer on a loaded machine.
         testTimeout: 60_000,
         hookTimeout: 120_000,
-        ...(postgres ? { globalSetup: ["test/utils/global-setup.ts"] } : {})
+        ...(postgres ? { globalSetup: ["test/utils/global-setup.ts", ...(setup === undefined ? [] : [setup])] } : {})
       }
     }))
   }

@@ -10,7 +10,8 @@ const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
   "packages/domain": [],
   "packages/rpc": ["domain"],
   "packages/client": ["domain", "rpc"],
-  "apps/server": ["domain", "rpc"]
+  "apps/server": ["domain", "rpc"],
+  "apps/cli": ["domain", "rpc", "client"]
 }
 
 const sources = (folder: string): ReadonlyArray<string> =>
