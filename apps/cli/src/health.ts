@@ -1,10 +1,32 @@
 import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
 import { ServiceSilent } from "./Problem.ts"
 import { Service } from "./Service.ts"
 
 /** How long the service may take to say how it is. */
 const PATIENCE_MILLIS = 10_000
+
+/** A merchant as `/health` tells of it, to an operator and to its admin. */
+const Merchant = Schema.Struct({
+  merchantId: Schema.String,
+  status: Schema.String,
+  detail: Schema.optional(Schema.String),
+  until: Schema.optional(Schema.String)
+})
+
+const Merchants = Schema.Struct({ merchants: Schema.Array(Merchant) })
+
+/** The merchants that were told by name; none where they were only counted. */
+export const merchantsOf = (body: unknown): ReadonlyArray<typeof Merchant.Type> => {
+  const decoded = Schema.decodeUnknownResult(Merchants)(body)
+  return decoded._tag === "Success" ? decoded.success.merchants : []
+}
+
+/** `healthy`, `degraded`, or where nothing is said the HTTP status. */
+export const statusOf = ({ body, status }: HealthReport): string =>
+  Predicate.hasProperty(body, "status") ? `${body.status}` : `HTTP ${status}`
 
 /** What `/health` said. */
 export interface HealthReport {

@@ -5,12 +5,17 @@ import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { adjustment } from "./commands/adjustment.ts"
+import { audit } from "./commands/audit.ts"
 import { catalog } from "./commands/catalog.ts"
 import { doctor } from "./commands/doctor.ts"
+import { explain } from "./commands/explain.ts"
 import { grant } from "./commands/grant.ts"
 import { health } from "./commands/health.ts"
+import { job } from "./commands/job.ts"
+import { ledger } from "./commands/ledger/ledger.ts"
 import { maintenance } from "./commands/maintenance.ts"
 import { merchant } from "./commands/merchant/merchant.ts"
+import { migrate } from "./commands/migrate.ts"
 import { operation } from "./commands/operation.ts"
 import { product } from "./commands/product.ts"
 import { purchase } from "./commands/purchase.ts"
@@ -18,6 +23,7 @@ import { rate } from "./commands/rate.ts"
 import { receipt } from "./commands/receipt.ts"
 import { chargeback, refund } from "./commands/reversals.ts"
 import { sandbox } from "./commands/sandbox.ts"
+import { token } from "./commands/token.ts"
 import { user } from "./commands/user/user.ts"
 import { completionsFlag } from "./completions.ts"
 import { Environment } from "./Environment.ts"
@@ -102,9 +108,12 @@ const ServiceOfFlags = Layer.unwrap(
 export const root = Command.make("credit-cli").pipe(
   Command.withDescription("The operator's hands: everything the credit service can be asked, from a terminal"),
   Command.withSubcommands([
-    { group: "Users", commands: [user, grant, purchase, operation, receipt, adjustment, refund, chargeback] },
+    { group: "Users", commands: [user, grant, purchase, operation, receipt, adjustment, refund, chargeback, explain] },
     { group: "The catalog", commands: [product, rate, catalog] },
-    { group: "The service", commands: [health, doctor, merchant, maintenance, sandbox] }
+    {
+      group: "The service",
+      commands: [health, doctor, merchant, maintenance, migrate, token, ledger, job, audit, sandbox]
+    }
   ]),
   Command.withExamples([
     { command: "credit-cli user balance ann", description: "Beside npm start nothing needs to be configured" },

@@ -3,14 +3,6 @@ import { freePort } from "../../../test/utils/freePort.ts"
 import { cli, json, quickly } from "./support/Cli.ts"
 
 describe.concurrent("How the service is", () => {
-  it("health tells, with and without a token", async () => {
-    const text = await cli(["health"])
-    expect(text).toMatchObject({ code: 0, stderr: "" })
-    expect(text.stdout).toMatch(/^status +healthy\n/)
-    const bare = await cli(["health", "--json"], { environment: { CREDIT_SERVICE_JWT: undefined } })
-    expect(json(bare)).toMatchObject({ status: "healthy" })
-  })
-
   it("the doctor looks at everything, and ends with 5 at the first fault", async () => {
     const well = await cli(["doctor"])
     expect(well).toMatchObject({ code: 0, stderr: "" })

@@ -3,12 +3,13 @@ import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import type { Connection } from "../connection/Connection.ts"
 import { explain } from "../explain.ts"
-import { askHealth, type HealthReport } from "../health.ts"
+import { askHealth, type HealthReport, statusOf } from "../health.ts"
 import { type Block, fields, stack } from "../output/Block.ts"
-import { duration } from "../output/Words.ts"
+import { count, duration } from "../output/Words.ts"
 import { FaultFound } from "../Problem.ts"
 import { Service } from "../Service.ts"
 import { VERSION } from "../version.ts"
+import { isAtFault } from "./jobs.ts"
 import { tell } from "./shared.ts"
 
 /** What one look found. */
@@ -55,8 +56,9 @@ const lookAtToken = ({ claims, token }: Connection): ReadonlyArray<Finding> => {
   return [finding("claims", left < 86_400 ? "warning" : "ok", `${who}, valid for another ${duration(left)}`)]
 }
 
-const lookAtHealth = ({ body, date, millis, status }: HealthReport): ReadonlyArray<Finding> => {
-  const said = Predicate.hasProperty(body, "status") ? `${body.status}` : `HTTP ${status}`
+const lookAtHealth = (report: HealthReport): ReadonlyArray<Finding> => {
+  const { body, date, millis } = report
+  const said = statusOf(report)
   const version = Predicate.hasProperty(body, "version") ? `${body.version}` : "unknown"
   const skew = date === null ? undefined : (Date.parse(date) - Date.now()) / 1000
   return [
@@ -93,6 +95,31 @@ const lookAtAccess = Effect.gen(function* () {
   })
 )
 
+/** What only an operator's or admin's token may ask: jobs, and the setup of the merchant's database. */
+const lookAtMerchant = ({ claims }: Connection) =>
+  Effect.gen(function* () {
+    const service = yield* Service
+    const findings: Array<Finding> = []
+    if (claims?.role === "operator") {
+      const { jobs } = yield* service.query((client, options) => client.job.status({}, options))
+      const wrong = jobs.filter(isAtFault)
+      findings.push(
+        wrong.length === 0
+          ? finding("jobs", "ok", `${count(jobs.length, "job")}, none overdue or failed`)
+          : finding(
+              "jobs",
+              "fault",
+              `${wrong.map(({ name }) => name).join(", ")} overdue or failed: credit-cli job status`
+            )
+      )
+    }
+    if (claims?.role === "operator" || claims?.role === "admin") {
+      const { checks } = yield* service.query((client, options) => client.merchant.status({}, options))
+      findings.push(...checks.map(({ check, detail, ok }) => finding(`db ${check}`, ok ? "ok" : "warning", detail)))
+    }
+    return findings
+  }).pipe(Effect.catch((problem) => Effect.succeed([finding("merchant's setup", "fault", explain(problem).message)])))
+
 const examine = Effect.gen(function* () {
   const service = yield* Service
   const connection = yield* service.connection
@@ -101,12 +128,9 @@ const examine = Effect.gen(function* () {
     onFailure: (problem) => [finding("service", "fault", problem.message)]
   })
   const reachable = !health.some(({ name, state }) => name === "service" && state === "fault")
-  return [
-    ...lookAtConfiguration(connection),
-    ...lookAtToken(connection),
-    ...health,
-    ...(reachable && connection.token !== undefined ? [yield* lookAtAccess] : [])
-  ]
+  const access = reachable && connection.token !== undefined ? [yield* lookAtAccess] : []
+  const setup = access.some(({ state }) => state === "ok") ? yield* lookAtMerchant(connection) : []
+  return [...lookAtConfiguration(connection), ...lookAtToken(connection), ...health, ...access, ...setup]
 })
 
 const block =
@@ -130,7 +154,7 @@ export const doctor = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Look at everything between you and the service: configuration, address, token, clock, versions, access. Ends with 5 if something is not as it must be"
+    "Look at everything between you and the service, and behind it: configuration, address, token, clock, versions, access; with an operator's token also jobs, partitions and the setup of the merchant's database. Ends with 5 if something is not as it must be"
   ),
   Command.withShortDescription("Look at everything between you and the service"),
   Command.withExamples([

@@ -2,11 +2,10 @@ import type { ServiceStatus } from "@credit/domain/Merchant"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
-import * as Predicate from "effect/Predicate"
 import { maybe, present } from "../flags/Checked.ts"
 import { fixedInstantFlag, justificationFlag, spanFlag } from "../flags/Common.ts"
 import { confirm, destructiveFlags, firstTry, writeFlags } from "../flags/Write.ts"
-import { askHealth } from "../health.ts"
+import { askHealth, merchantsOf, statusOf } from "../health.ts"
 import { type Block, fields, stack, text } from "../output/Block.ts"
 import { maybeInstant } from "../output/Words.ts"
 import { FaultFound, UsageProblem } from "../Problem.ts"
@@ -105,12 +104,16 @@ const exit = Command.make(
   ])
 )
 
+/** Others may be unwell: what counts is the service itself and this merchant, whose database must answer. */
 const refuseUnlessHealthy = Effect.gen(function* () {
-  const { body, status } = yield* askHealth
-  const said = Predicate.hasProperty(body, "status") ? `${body.status}` : `HTTP ${status}`
-  if (status !== 200 || said === "unhealthy") {
+  const service = yield* Service
+  const { merchant } = yield* service.connection
+  const report = yield* askHealth
+  const own = merchantsOf(report.body).find(({ merchantId }) => merchantId === merchant?.value)
+  const said = own?.status === "unhealthy" ? `${own.merchantId}: ${own.detail ?? own.status}` : statusOf(report)
+  if (report.status !== 200 || own?.status === "unhealthy" || said === "unhealthy") {
     return yield* new FaultFound({
-      message: `The service is not healthy (${said}): it stays in maintenance`,
+      message: `Not healthy (${said}): it stays in maintenance`,
       hint: "credit-cli health says more; --force opens it nevertheless"
     })
   }

@@ -1,10 +1,20 @@
 import { text as textOf } from "@credit/domain/Ids"
 import type { Operation } from "@credit/domain/Operation"
+import type { Api } from "@credit/rpc/Api"
+import type { RpcSuccessEncoded } from "@credit/rpc/types"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import { maybe, present, textFlag, wholeFlag } from "../flags/Checked.ts"
-import { amountFlag, codeFlag, fixedInstantFlag, operationArgument, userArgument, userFlag } from "../flags/Common.ts"
+import {
+  amountFlag,
+  codeFlag,
+  fixedInstantFlag,
+  instantFlag,
+  operationArgument,
+  userArgument,
+  userFlag
+} from "../flags/Common.ts"
 import { confirm, destructiveFlags, firstTry, writeFlags } from "../flags/Write.ts"
 import { type Block, fields } from "../output/Block.ts"
 import { type Column, table } from "../output/Table.ts"
@@ -22,6 +32,21 @@ export const operationColumns: ReadonlyArray<Column<OperationJson>> = [
   { title: "opened", value: ({ openedAt }) => instant(openedAt) },
   { title: "expires", value: ({ expiresAt }) => instant(expiresAt) },
   { title: "workflow", value: ({ workflowId }) => workflowId, shrink: true }
+]
+
+type Metrics = RpcSuccessEncoded<typeof Api, "GetOperationMetrics">["operationTypes"][number]
+
+const metricColumns: ReadonlyArray<Column<Metrics>> = [
+  { title: "type", value: ({ operationTypeCode }) => operationTypeCode, shrink: true },
+  { title: "opened", value: ({ opened }) => credits(opened), right: true },
+  { title: "open", value: ({ open: still }) => credits(still), right: true },
+  { title: "closed", value: ({ closed }) => credits(closed), right: true },
+  { title: "late", value: ({ late }) => credits(late), right: true },
+  { title: "cancelled", value: ({ cancelled }) => credits(cancelled), right: true },
+  { title: "expired", value: ({ expired }) => credits(expired), right: true },
+  { title: "median s", value: ({ durationSeconds }) => durationSeconds?.median, right: true },
+  { title: "p95 s", value: ({ durationSeconds }) => durationSeconds?.p95, right: true },
+  { title: "credits", value: ({ credits: cost }) => credits(cost), right: true }
 ]
 
 const operationFields = (operation: OperationJson): Block =>
@@ -176,7 +201,36 @@ const cancel = Command.make(
   ])
 )
 
+const metrics = Command.make(
+  "metrics",
+  {
+    from: instantFlag("from", "Operations opened from then on (default: 24h ago)").pipe(
+      Flag.withDefault(Effect.sync(() => new Date(Date.now() - 86_400_000).toISOString()))
+    ),
+    to: maybe(instantFlag("to", "Before then (default: now)")),
+    type: maybe(codeFlag("type", "Only this operation type's"))
+  },
+  Effect.fn("cli.operation.metrics")(function* ({ from, to, type }) {
+    const service = yield* Service
+    const answer = yield* service.query((client, options) =>
+      client.getOperationMetrics(
+        { from, to: to ?? new Date().toISOString(), ...present({ operationTypeCode: type }) },
+        options
+      )
+    )
+    yield* tell(answer, table(metricColumns, answer.operationTypes, "No operations"))
+  })
+).pipe(
+  Command.withDescription(
+    "How the merchant's operations went, by type: how many, how long, at what cost. For an admin"
+  ),
+  Command.withExamples([
+    { command: "credit-cli operation metrics", description: "The last day" },
+    { command: "credit-cli operation metrics --from 7d --type llm_tokens", description: "A week of one type" }
+  ])
+)
+
 export const operation = Command.make("operation").pipe(
   Command.withDescription("Metered work: opened, then closed with what it used"),
-  Command.withSubcommands([list, show, open, close, cancel])
+  Command.withSubcommands([list, show, open, close, cancel, metrics])
 )

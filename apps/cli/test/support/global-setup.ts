@@ -1,10 +1,11 @@
 import { spawn } from "node:child_process"
+import { randomBytes } from "node:crypto"
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import type { TestProject } from "vitest/node"
-import { createMerchantDatabase } from "../../../../test/utils/Postgres.ts"
+import { createMerchantDatabase, type MerchantDatabase } from "../../../../test/utils/Postgres.ts"
 import { startService, tokenFor } from "../../../../test/utils/Service.ts"
 import { addSamples } from "../../../../test/utils/samples.ts"
 
@@ -37,6 +38,15 @@ const warm = (compileCache: string) =>
     child.once("close", () => resolve())
   })
 
+/** The owners' URLs, with which the service migrates and runs jobs. */
+export const ownersOf = (databases: ReadonlyArray<MerchantDatabase>): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    databases.map(({ merchantId, ownerUrl }) => [
+      `MERCHANT_${merchantId.toUpperCase().replaceAll("-", "_")}_MIGRATION_DATABASE_URL`,
+      ownerUrl
+    ])
+  )
+
 /** One service for the whole run, with the merchants `shop` (a sandbox) and `quiet`, which is paused now and then. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const { adminUrl } = project.getProvidedContext()
@@ -46,7 +56,12 @@ export default async function setup(project: TestProject): Promise<() => Promise
     createMerchantDatabase(adminUrl, { merchantId: "quiet" })
   ])
   await Promise.all(databases.map(addSamples))
-  const service = await startService(databases)
+  const template = new URL(adminUrl)
+  template.pathname = `/credit_test_${randomBytes(4).toString("hex")}_{id}`
+  const service = await startService(databases, {
+    MERCHANT_DATABASE_URL_TEMPLATE: decodeURI(template.href),
+    ...ownersOf(databases)
+  })
   await warm(compileCache)
   project.provide("service", {
     url: service.url,
