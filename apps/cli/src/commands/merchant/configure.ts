@@ -1,14 +1,14 @@
-import { text as textOf } from "@credit/domain/Ids"
-import { ConsumptionOrder, type MerchantSettings, ReceiptPrefix, TaxRate, TaxRegime } from "@credit/domain/Merchant"
+import { ConsumptionOrder, type MerchantSettings } from "@credit/domain/Merchant"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
-import { maybe, present, repeated, textFlag, wholeFlag } from "../../flags/Checked.ts"
+import { maybe, present, repeated, wholeFlag } from "../../flags/Checked.ts"
 import { writeFlags } from "../../flags/Write.ts"
 import { type Block, fields } from "../../output/Block.ts"
 import { UsageProblem } from "../../Problem.ts"
 import { Service } from "../../Service.ts"
 import { tellWritten } from "../shared.ts"
+import { legalFlags } from "./legalFlags.ts"
 
 export const settingsFields = (settings: typeof MerchantSettings.Encoded): Block =>
   fields({
@@ -25,33 +25,13 @@ export const settingsFields = (settings: typeof MerchantSettings.Encoded): Block
     "consumption order": settings.consumptionOrder
   })
 
-const textSetting = (name: string, maximum: number, description: string) =>
-  maybe(textFlag(name, textOf(maximum)).pipe(Flag.withMetavar("text"), Flag.withDescription(description)))
-
 /** Settings that may be absent, by the flag that takes them away. */
 const CLEARABLE = { "legal-address": "legalAddress", "tax-id": "taxId", "tax-rate": "taxRate" } as const
 
 export const configure = Command.make(
   "configure",
   {
-    legalName: textSetting("legal-name", 500, "Who sells, on receipts"),
-    legalAddress: textSetting("legal-address", 2000, "Where, on receipts"),
-    taxId: textSetting("tax-id", 200, "The seller's tax number"),
-    taxRegime: maybe(
-      Flag.Literals("tax-regime", TaxRegime.literals).pipe(
-        Flag.withMetavar("regime"),
-        Flag.withDescription("How prices are taxed; they include it always")
-      )
-    ),
-    taxRate: maybe(
-      textFlag("tax-rate", TaxRate).pipe(Flag.withMetavar("percent"), Flag.withDescription("Per cent; vat needs one"))
-    ),
-    receiptPrefix: maybe(
-      textFlag("receipt-prefix", ReceiptPrefix).pipe(
-        Flag.withMetavar("prefix"),
-        Flag.withDescription("What receipt numbers begin with from now on")
-      )
-    ),
+    ...legalFlags,
     operationTimeoutMinutes: maybe(
       wholeFlag("operation-timeout", 1, 525_600).pipe(
         Flag.withMetavar("minutes"),

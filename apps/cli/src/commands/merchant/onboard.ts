@@ -1,5 +1,4 @@
-import { MerchantId, text as textOf } from "@credit/domain/Ids"
-import { ReceiptPrefix, TaxRate, TaxRegime } from "@credit/domain/Merchant"
+import { MerchantId } from "@credit/domain/Ids"
 import type { Api } from "@credit/rpc/Api"
 import type { MerchantCheck } from "@credit/rpc/Merchants"
 import type { RpcSuccessEncoded } from "@credit/rpc/types"
@@ -7,7 +6,7 @@ import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
-import { maybe, present, textArgument, textFlag } from "../../flags/Checked.ts"
+import { maybe, present, textArgument } from "../../flags/Checked.ts"
 import { spanFlag } from "../../flags/Common.ts"
 import { writeFlags } from "../../flags/Write.ts"
 import { type Block, heading, stack } from "../../output/Block.ts"
@@ -17,6 +16,7 @@ import { duration } from "../../output/Words.ts"
 import { type DoneOf, follow, type PartsOf } from "../following.ts"
 import { tellWritten } from "../shared.ts"
 import { issuedFields } from "../token.ts"
+import { legalFlags } from "./legalFlags.ts"
 
 type Part = PartsOf<RpcSuccessEncoded<typeof Api, "Merchant.Onboard">>
 
@@ -69,30 +69,7 @@ export const onboard = Command.make(
       Flag.withDefault(false),
       Flag.withDescription("Its clock may be moved; for ever")
     ),
-    legalName: maybe(
-      textFlag("legal-name", textOf(500)).pipe(Flag.withMetavar("text"), Flag.withDescription("Who sells, on receipts"))
-    ),
-    legalAddress: maybe(
-      textFlag("legal-address", textOf(2000)).pipe(Flag.withMetavar("text"), Flag.withDescription("Where, on receipts"))
-    ),
-    taxId: maybe(
-      textFlag("tax-id", textOf(200)).pipe(Flag.withMetavar("text"), Flag.withDescription("The seller's tax number"))
-    ),
-    taxRegime: maybe(
-      Flag.Literals("tax-regime", TaxRegime.literals).pipe(
-        Flag.withMetavar("regime"),
-        Flag.withDescription("How prices are taxed; they include it always")
-      )
-    ),
-    taxRate: maybe(
-      textFlag("tax-rate", TaxRate).pipe(Flag.withMetavar("percent"), Flag.withDescription("Per cent; vat needs one"))
-    ),
-    receiptPrefix: maybe(
-      textFlag("receipt-prefix", ReceiptPrefix).pipe(
-        Flag.withMetavar("prefix"),
-        Flag.withDescription("What receipt numbers begin with")
-      )
-    ),
+    ...legalFlags,
     emptyCatalog: Flag.Boolean("empty-catalog").pipe(
       Flag.withoutNegation,
       Flag.withDefault(false),
