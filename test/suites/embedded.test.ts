@@ -56,6 +56,24 @@ describe("npm start with nothing configured", () => {
     await service.end("SIGTERM")
   })
 
+  it("takes in a merchant while it runs, and serves it again after a restart", async () => {
+    const service = await start()
+    const { operatorToken, serviceUrl } = await access()
+    const operator = makeCreditClient({ baseUrl: serviceUrl, token: operatorToken })
+    let token: string | undefined
+    for await (const step of operator.merchant.onboard({ merchantId: "shop", settings: { legalName: "Shop Ltd" } })) {
+      if (step._tag === "Done") token = step.token?.token
+    }
+    if (token === undefined) throw new Error("onboarding gave no token")
+    const shop = makeCreditClient({ baseUrl: serviceUrl, token })
+    await shop.purchase.settled(purchaseOf("ann", "at-the-shop"))
+    await service.end("SIGTERM")
+    const again = await start()
+    expect(await shop.getUserBalance({ userId: "ann" })).toMatchObject({ balance: 1000 })
+    await Promise.all([operator.close(), shop.close()])
+    await again.end("SIGTERM")
+  })
+
   it("lets only the sandbox move its clock", async () => {
     const service = await start()
     await (await clientOf("demo", "admin")).sandbox.advanceClock({ hours: 24 })

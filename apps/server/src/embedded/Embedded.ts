@@ -5,7 +5,7 @@ import * as HttpServer from "effect/http/HttpServer"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { Settings, SettingsInvalid } from "../config/Settings.ts"
-import { MerchantDirectory } from "../merchants/MerchantDirectory.ts"
+import { MerchantDirectory, type MerchantTemplates } from "../merchants/MerchantDirectory.ts"
 import type { MerchantUrls } from "../merchants/MerchantUrls.ts"
 import { readEmbeddedUrl, writeEmbeddedFile } from "./EmbeddedFile.ts"
 import { embeddedMerchants } from "./EmbeddedMerchants.ts"
@@ -21,10 +21,10 @@ export const isEmbedded = (environment: Readonly<Record<string, string | undefin
   environment.JWT_JWKS_URL === undefined &&
   !Object.keys(environment).some((name) => /^MERCHANT_.*DATABASE_URL/i.test(name))
 
-/** The embedded service's home and merchants. */
+/** The embedded service's home, its merchants, and where those will be that are onboarded. */
 class Embedded extends Context.Service<
   Embedded,
-  { readonly home: string; readonly merchants: ReadonlyArray<MerchantUrls> }
+  { readonly home: string; readonly merchants: ReadonlyArray<MerchantUrls>; readonly templates: MerchantTemplates }
 >()("@credit/server/embedded/Embedded") {
   static readonly layer = Layer.effect(
     Embedded,
@@ -32,7 +32,7 @@ class Embedded extends Context.Service<
       const home = yield* madeHome
       const { databasePassword } = yield* embeddedSecrets(home)
       const postgres = yield* EmbeddedPostgres.make({ home })
-      return Embedded.of({ home, merchants: yield* embeddedMerchants(postgres, databasePassword) })
+      return Embedded.of({ home, ...(yield* embeddedMerchants(postgres, databasePassword)) })
     })
   )
 }
@@ -52,7 +52,9 @@ const SecretFromHome = ConfigProvider.layerAdd(
   })
 )
 
-const Directory = Layer.unwrap(Effect.map(Embedded, ({ merchants }) => MerchantDirectory.layerOf(merchants)))
+const Directory = Layer.unwrap(
+  Effect.map(Embedded, ({ merchants, templates }) => MerchantDirectory.layerOf(merchants, templates))
+)
 
 /** Settings and merchants of a service that brings its own PostgreSQL. */
 export const EmbeddedGround = Directory.pipe(

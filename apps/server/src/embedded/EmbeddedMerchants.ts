@@ -24,8 +24,48 @@ export interface EmbeddedServer {
  * where it is done. Each merchant has an owner that migrates and a login that serves, as it would in production.
  */
 export const embeddedMerchants = Effect.fnUntraced(function* (server: EmbeddedServer, password: string) {
-  yield* Effect.scoped(Effect.flatMap(PgConnection.make({ url: server.superuserUrl }), makeRoles))
-  return yield* Effect.forEach(merchants, (merchant) => embeddedMerchant(server, password, merchant))
+  yield* Effect.scoped(
+    Effect.gen(function* () {
+      const connection = yield* PgConnection.make({ url: server.superuserUrl })
+      yield* makeRoles(connection)
+      yield* makeOnboardingLogins(connection, password)
+    })
+  )
+  yield* migrateOnboarded(server, password)
+  const template = (user: string) =>
+    Redacted.make(`postgres://${user}:${password}@${server.host}:${server.port}/merchant_{id}`)
+  return {
+    merchants: yield* Effect.forEach(merchants, (merchant) => embeddedMerchant(server, password, merchant)),
+    templates: { runtime: template(SERVICE_LOGIN), migration: template(OWNER_LOGIN) }
+  }
+})
+
+/** The logins of merchants that are onboarded while the service runs: one serves them, one makes and owns their databases. */
+const SERVICE_LOGIN = "credit_service"
+const OWNER_LOGIN = "credit_owner"
+
+const makeOnboardingLogins = Effect.fnUntraced(function* (connection: PgConnection.PgConnection, password: string) {
+  yield* makeLogin(connection, SERVICE_LOGIN, password)
+  yield* makeLogin(connection, OWNER_LOGIN, password)
+  yield* connection.query(`ALTER ROLE ${OWNER_LOGIN} CREATEDB`)
+  yield* connection.query(`GRANT credit_runtime TO ${OWNER_LOGIN} WITH ADMIN OPTION`)
+})
+
+/** Merchants that were onboarded before, perhaps by an earlier version, are migrated as ours are. */
+const migrateOnboarded = Effect.fnUntraced(function* (server: EmbeddedServer, password: string) {
+  const { rows } = yield* Effect.scoped(
+    Effect.flatMap(PgConnection.make({ url: server.superuserUrl }), (connection) =>
+      connection.query(
+        `SELECT d.datname FROM pg_database AS d JOIN pg_roles AS r ON r.oid = d.datdba
+         WHERE r.rolname = '${OWNER_LOGIN}' ORDER BY d.datname`
+      )
+    )
+  )
+  const files = yield* loadMigrations()
+  for (const { datname } of rows) {
+    const url = Redacted.make(`postgres://${OWNER_LOGIN}:${password}@${server.host}:${server.port}/${String(datname)}`)
+    yield* migrate({ url, files })
+  }
 })
 
 const embeddedMerchant = Effect.fnUntraced(function* (

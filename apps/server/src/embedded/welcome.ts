@@ -20,6 +20,7 @@ export const welcome = ({ merchants, operatorToken, serviceUrl }: EmbeddedAccess
     `  All of this is in ${near.startsWith("..") ? file : near}. Try, in another terminal:`,
     "",
     "    npm run example            a purchase and an operation through the typed client",
+    "    npx credit-cli --help      what an operator can do; needs no configuration beside this service",
     "    npm run replay -- FILE     a day of LLM requests, metered",
     "",
     `    curl -s ${serviceUrl}/rpc -H "Authorization: Bearer $TOKEN" \\`,

@@ -6,6 +6,12 @@ import type * as Redacted from "effect/Redacted"
 import { Settings, SettingsInvalid } from "../config/Settings.ts"
 import { fromTemplate, type MerchantEnvironment, type MerchantUrls, readMerchantUrls } from "./MerchantUrls.ts"
 
+/** Where the databases of merchants are that nobody names, with `{id}` for the merchant. */
+export interface MerchantTemplates {
+  readonly runtime: Redacted.Redacted
+  readonly migration: Redacted.Redacted
+}
+
 /** Which merchants there are and where their databases are. */
 export class MerchantDirectory extends Context.Service<
   MerchantDirectory,
@@ -51,13 +57,13 @@ export class MerchantDirectory extends Context.Service<
   /** From the process's environment. */
   static readonly layer = this.layerFrom(process.env)
 
-  /** Just these merchants, for tests and embedded use. */
-  static readonly layerOf = (merchants: ReadonlyArray<MerchantUrls>) =>
+  /** Just these merchants, and those of a template; for tests and embedded use. */
+  static readonly layerOf = (merchants: ReadonlyArray<MerchantUrls>, templates?: MerchantTemplates) =>
     Layer.sync(MerchantDirectory, () =>
       make({
         configured: new Map(merchants.map((urls) => [urls.merchantId, urls])),
-        template: undefined,
-        migrationTemplate: undefined,
+        template: templates?.runtime,
+        migrationTemplate: templates?.migration,
         problems: []
       })
     )
