@@ -12,6 +12,8 @@ export default defineConfig({
     projects: projects.map(({ folder, isolate, name, postgres, setup }) => ({
       resolve: { conditions },
       ssr: { resolve: { conditions } },
+      // What a project runs once around its tests has an environment of its own.
+      environments: { __vitest__: { resolve: { conditions } } },
       test: {
         name,
         root,
