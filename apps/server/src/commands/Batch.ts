@@ -9,7 +9,7 @@ import * as Exit from "effect/Exit"
 import type { SqlError } from "effect/sql/SqlError"
 import { BatchError, classify } from "./BatchError.ts"
 import { closedOperations, decodeClosings, decodeState, LOAD_CLOSINGS, loadStatement } from "./Load.ts"
-import { BARRIER_EXCLUSIVE, BARRIER_SHARED, ENSURE_ACCOUNTS, LOCK_RECEIPT_COUNTER, lockStatement } from "./Lock.ts"
+import { lockStatement } from "./Lock.ts"
 import { needsOf } from "./Needs.ts"
 import { isExclusive, mayBegin, namedOperation, namedPurchase, namedUser } from "./Submission.ts"
 import { type Statement, writes } from "./Write.ts"
@@ -86,24 +86,21 @@ const lockAndLoad = Effect.fnUntraced(function* (
   options: BatchOptions
 ) {
   const needs = needsOf(commands)
-  const statements: Array<Statement> = [
+  const { busy, maybeNew } = options
+  const exclusive = commands.some(isExclusive)
+  const receipts = commands.some(({ intent }) => intent.type === "Purchase.Settled")
+  // The load is a statement of its own, behind the one that locks: it sees what the locks waited for.
+  const statements = [
     { sql: "BEGIN", parameters: [] },
-    { sql: commands.some(isExclusive) ? BARRIER_EXCLUSIVE : BARRIER_SHARED, parameters: [] }
+    lockStatement(needs, { busy, exclusive, maybeNew, receipts }),
+    loadStatement(needs)
   ]
-  if (options.maybeNew.length > 0) {
-    statements.push({ sql: ENSURE_ACCOUNTS, parameters: [options.maybeNew] })
-  }
-  const lock = statements.push(lockStatement(needs, options.busy)) - 1
-  if (commands.some(({ intent }) => intent.type === "Purchase.Settled")) {
-    statements.push({ sql: LOCK_RECEIPT_COUNTER, parameters: [] })
-  }
-  statements.push(loadStatement(needs))
-  const answers = yield* flight(connection, statements, options, false).pipe(
+  const [, locks, state] = yield* flight(connection, statements, options, false).pipe(
     Effect.tapError((error) => (error.kind === "connection" ? Effect.void : rollback(connection, options)))
   )
   return {
-    locked: new Set((answers[lock]?.rows ?? []).map((row) => String(row.user_id))),
-    loaded: decodeState(onlyText(answers.at(-1)))
+    locked: new Set(lockedUsers(locks)),
+    loaded: decodeState(onlyText(state))
   }
 })
 
@@ -122,6 +119,12 @@ const withClosings = Effect.fnUntraced(function* (
   )
   return { ...state, closings: decodeClosings(onlyText(answer)) }
 })
+
+const lockedUsers = (answer: QueryResult | undefined): ReadonlyArray<string> => {
+  const users = answer?.rows[0]?.users
+  if (!Array.isArray(users)) throw new Error("The locks answered no list")
+  return users.map(String)
+}
 
 const onlyText = (answer: QueryResult | undefined): string => {
   const text = answer?.rows[0]?.loaded

@@ -8,101 +8,14 @@ import { groundWrites } from "./WriteGround.ts"
 /** One statement of a batch's writes. */
 export interface Statement {
   readonly sql: string
-  readonly parameters: ReadonlyArray<string | ReadonlyArray<string>>
+  readonly parameters: ReadonlyArray<string | null | ReadonlyArray<string>>
 }
 
-const KEY_COLUMNS = `
-  command_type, idempotency_key, state, fingerprint, field_hashes, contract_version, response, transaction_id,
-  claimed_at, expires_at`
-
-const KEY_ROWS = `
-  SELECT k.type, k.key, k.state, decode(k.fingerprint, 'hex'), k."fieldHashes", k."contractVersion", k.response,
-    k."transactionId", ${fromMillis('k."claimedAt"')}, ${fromMillis('k."expiresAt"')}
-  FROM json_to_recordset($1::json) AS k (
-    type text, key text, state text, fingerprint text, "fieldHashes" text, "contractVersion" integer, response text,
-    "transactionId" uuid, "claimedAt" bigint, "expiresAt" bigint
-  )
-  ORDER BY k.type COLLATE "C", k.key COLLATE "C"`
-
 /**
- * The keys in their final state, sorted, before anything else. A key that somebody else wrote meanwhile is a duplicate, and
- * the batch refused: it runs again and finds what was written.
+ * Keys, lots, operations and entries: what nearly all batches write, and nothing but, so it is one statement. A key that
+ * somebody else wrote meanwhile refuses the batch: it runs again and finds what was written.
  */
-const KEYS = `INSERT INTO public.idempotency_tracking (${KEY_COLUMNS}) ${KEY_ROWS}`
-
-/**
- * Likewise where some of them have a record already, which may be replaced. A key that somebody else wrote meanwhile is not
- * written, and then the count is short and the batch refused.
- */
-const KEYS_SOME_RENEWED = `
-WITH written AS (
-  INSERT INTO public.idempotency_tracking AS i (${KEY_COLUMNS}) ${KEY_ROWS}
-  ON CONFLICT (command_type, idempotency_key) DO UPDATE SET
-    state = excluded.state, fingerprint = excluded.fingerprint, field_hashes = excluded.field_hashes,
-    contract_version = excluded.contract_version, response = excluded.response,
-    transaction_id = excluded.transaction_id, claimed_at = excluded.claimed_at, expires_at = excluded.expires_at,
-    lease_until = NULL
-  WHERE i.expires_at <= excluded.claimed_at
-    OR i.state = 'FAILED_RETRIABLE'
-    OR (i.state = 'PENDING' AND i.lease_until <= app.now())
-  RETURNING 1
-)
-SELECT app.expect_rows(count(*), $2::bigint) FROM written`
-
-const LOTS = `
-INSERT INTO public.lots (lot_id, user_id, source, product_code, external_ref, credits, issued_at, expires_at)
-SELECT l."lotId", l."userId", l.source, l."productCode", l."externalRef", l.credits, ${fromMillis('l."issuedAt"')},
-  ${fromMillis('l."expiresAt"')}
-FROM json_to_recordset($1::json) AS l (
-  "lotId" uuid, "userId" text, source text, "productCode" text, "externalRef" text, credits bigint, "issuedAt" bigint,
-  "expiresAt" bigint
-)`
-
-const CHANGED_OPERATIONS = `
-WITH changed AS (
-  UPDATE public.operations AS o SET
-    status = c.status, expires_at = ${fromMillis('c."expiresAt"')}, closed_at = ${fromMillis('c."closedAt"')},
-    resource_amount = c."resourceAmount", final_cost = c."finalCost", completed_at = ${fromMillis('c."completedAt"')},
-    late = c.late, cancel_reason = c."cancelReason", updated_at = ${fromMillis('c."updatedAt"')}
-  FROM json_to_recordset($1::json) AS c (
-    "operationId" uuid, status text, "expiresAt" bigint, "closedAt" bigint, "resourceAmount" numeric,
-    "finalCost" bigint, "completedAt" bigint, late boolean, "cancelReason" text, "updatedAt" bigint
-  )
-  WHERE o.operation_id = c."operationId"
-    -- Says nothing new, and keeps a plan that was made for an empty table from reading all of it.
-    AND o.operation_id = ANY (ARRAY (SELECT (e ->> 'operationId')::uuid FROM json_array_elements($1::json) AS e))
-  RETURNING 1
-)
-SELECT app.expect_rows(count(*), $2::bigint) FROM changed`
-
-const OPENED_OPERATIONS = `
-INSERT INTO public.operations (
-  operation_id, user_id, operation_type_code, captured_rate, resource_unit, workflow_id, estimated_amount, held, status,
-  opened_at, expires_at, updated_at
-)
-SELECT o."operationId", o."userId", o."operationTypeCode", o."capturedRate", o."resourceUnit", o."workflowId",
-  o."estimatedAmount", o.held, o.status, ${fromMillis('o."openedAt"')}, ${fromMillis('o."expiresAt"')},
-  ${fromMillis('o."updatedAt"')}
-FROM json_to_recordset($1::json) AS o (
-  "operationId" uuid, "userId" text, "operationTypeCode" text, "capturedRate" numeric, "resourceUnit" text,
-  "workflowId" text, "estimatedAmount" numeric, held bigint, status text, "openedAt" bigint, "expiresAt" bigint,
-  "updatedAt" bigint
-)`
-
-/** The ledger's trigger checks that they chain, and moves accounts and lots. */
-const ENTRIES = `
-INSERT INTO public.ledger_entries (
-  entry_id, user_id, seq, lot_id, amount, balance_after, reason, operation_type, resource_amount, resource_unit,
-  captured_rate, operation_id, workflow_id, note, actor, effective_at, created_at, hash
-)
-SELECT e."entryId", e."userId", e.seq, e."lotId", e.amount, e."balanceAfter", e.reason, e."operationType",
-  e."resourceAmount", e."resourceUnit", e."capturedRate", e."operationId", e."workflowId", e.note, e.actor,
-  ${fromMillis('e."effectiveAt"')}, ${fromMillis('e."createdAt"')}, decode(e.hash, 'hex')
-FROM json_to_recordset($1::json) AS e (
-  "entryId" uuid, "userId" text, seq bigint, "lotId" uuid, amount bigint, "balanceAfter" bigint, reason text,
-  "operationType" text, "resourceAmount" numeric, "resourceUnit" text, "capturedRate" numeric, "operationId" uuid,
-  "workflowId" text, note text, actor text, "effectiveAt" bigint, "createdAt" bigint, hash text
-)`
+const BATCH = "SELECT app.write_batch($1::json, $2::boolean, $3::json, $4::json, $5::json, $6::json)"
 
 const PURCHASES = `
 INSERT INTO public.purchases (
@@ -185,13 +98,12 @@ export const writes = (facts: Facts, now: number, newId: NewId): ReadonlyArray<S
   const insert = (sql: string, values: ReadonlyArray<object>, ...more: ReadonlyArray<number>) => {
     if (values.length > 0) statements.push({ sql, parameters: [rows(values), ...more.map(String)] })
   }
-  if (facts.keys.some((it) => it.renewed)) insert(KEYS_SOME_RENEWED, facts.keys.map(keyRow), facts.keys.length)
-  else insert(KEYS, facts.keys.map(keyRow))
-  insert(LOTS, facts.lots)
-  // Before those that open: an expired operation makes room for the next one of its user.
-  insert(CHANGED_OPERATIONS, facts.changed, facts.changed.length)
-  insert(OPENED_OPERATIONS, facts.opened)
-  insert(ENTRIES, facts.entries)
+  const { changed, entries, keys, lots, opened } = facts
+  if ([keys, lots, changed, opened, entries].some((it) => it.length > 0)) {
+    const lists = [lots, changed, opened, entries].map((it) => (it.length === 0 ? null : rows(it)))
+    const renews = keys.some((it) => it.renewed)
+    statements.push({ sql: BATCH, parameters: [rows(keys.map(keyRow)), `${renews}`, ...lists] })
+  }
   insert(PURCHASES, facts.purchases.map(purchaseRow))
   insert(
     RECEIPTS,
