@@ -107,8 +107,11 @@ export const settings = {
   engineBatchSize: integer("ENGINE_BATCH_SIZE", 1, 10_000).pipe(Config.withDefault(100)),
   /** How many commands may wait in a merchant's queue; beyond it the answer is `RateLimited`. */
   engineQueueBound: integer("ENGINE_QUEUE_BOUND", 1, 1_000_000).pipe(Config.withDefault(2000)),
-  /** How many batches of one merchant may be in flight. */
-  engineBatchesInFlight: integer("ENGINE_BATCHES_IN_FLIGHT", 1, 64).pipe(Config.withDefault(4)),
+  /**
+   * How many batches of one merchant may be in flight. With two the database writes one while the service decides the other;
+   * more make smaller batches, which cost the database more, and callers wait longer.
+   */
+  engineBatchesInFlight: integer("ENGINE_BATCHES_IN_FLIGHT", 1, 64).pipe(Config.withDefault(2)),
 
   /** How long a server may be silent before another takes over what it was doing to a merchant's database. */
   procedureLease: duration("PROCEDURE_LEASE", Duration.seconds(30), Duration.hours(1)),
