@@ -1,4 +1,4 @@
-import { createServer, type Server } from "node:http"
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -13,7 +13,8 @@ const AFTER_REQUESTS = Duration.seconds(8)
 
 /**
  * Node's HTTP server. A caller that sends its headers or its body too slowly is cut off. When the scope closes it takes no
- * more connections, lets requests end for as long as one may take, and then closes what is left.
+ * more connections, lets requests end for as long as one may take, and then closes what is left. It listens before the
+ * service is complete: what comes in between waits for that.
  */
 export const HttpServerLive = Layer.effect(
   HttpServer.HttpServer,
@@ -31,6 +32,7 @@ export const HttpServerLive = Layer.effect(
       shouldUpgradeCallback: () => false
     })
     node.maxConnections = settings.maximumConnections
+    const handOver = keepUntilServed(node)
     const drain = Duration.min(
       Duration.sum(settings.requestDeadline, Duration.seconds(2)),
       Duration.max(Duration.zero, Duration.subtract(settings.shutdownDeadline, AFTER_REQUESTS))
@@ -47,12 +49,31 @@ export const HttpServerLive = Layer.effect(
       serve: (app, middleware) =>
         Effect.andThen(
           middleware === undefined ? server.serve(app) : server.serve(app, middleware),
-          // The last one added runs first: before the server stops taking connections and waits for those there are.
-          Effect.addFinalizer(() => Effect.sync(() => closeWhenIdle(node)))
+          Effect.andThen(
+            Effect.sync(handOver),
+            // The last one added runs first: before the server stops taking connections and waits for those there are.
+            Effect.addFinalizer(() => Effect.sync(() => closeWhenIdle(node)))
+          )
         )
     })
   })
 )
+
+/**
+ * Keeps requests while nobody else hears of them: Node would drop such a request and never answer it, and no timeout of its
+ * own ends it. Returns what hands them over to whoever listens by then.
+ */
+const keepUntilServed = (node: Server): (() => void) => {
+  const early: Array<readonly [IncomingMessage, ServerResponse]> = []
+  const keep = (request: IncomingMessage, response: ServerResponse) => {
+    if (node.listenerCount("request") === 1) early.push([request, response])
+  }
+  node.on("request", keep)
+  return () => {
+    node.off("request", keep)
+    for (const [request, response] of early.splice(0)) node.emit("request", request, response)
+  }
+}
 
 /** Node's close leaves a connection open whose request was under way, until its client or the keep-alive time ends it. */
 const closeWhenIdle = (node: Server): void => {
