@@ -7,7 +7,8 @@ import * as Schema from "effect/Schema"
 export const MAX_CREDITS = Number.MAX_SAFE_INTEGER
 
 const wholeNumber = (minimum: number, expected: string) =>
-  Schema.Number.check(
+  // Finite, so that a text is refused as no number: a mere number has texts for those that are not.
+  Schema.Finite.check(
     Schema.makeFilter<number>((value) => Number.isSafeInteger(value) && value >= minimum, { expected })
   ).annotate({ description: expected })
 

@@ -18,7 +18,7 @@ export const ExportPart = Schema.Struct({
 export class Exports extends RpcGroup.make(
   /**
    * Streams the ledger's entries of `from` ≤ createdAt < `to` as lines of NDJSON (an entry as in `GetLedgerHistory`, with its
-   * `userId`) or CSV (with a header, RFC 4180), in parts to be written to a file one after the other.
+   * `userId`) or CSV (with a header, quoted as RFC 4180 says; lines end in LF), in parts to be written to a file one after the other.
    *
    * The order is fixed: month by month, within a month by entry id; for one user by `createdAt` and `seq`. `from` is the
    * ledger's beginning unless told. `to` is a minute ago unless told, and no later than that: by then every entry dated

@@ -8,8 +8,8 @@ export class Jobs extends RpcGroup.make(
   /**
    * Runs a job of a merchant's database now, whoever runs it on its schedule. At most once per key. Answers when it has ended,
    * well or not: `run` says how. One that takes longer than the request may wait goes on; `RequestInProgress` says so, and the
-   * same key sent again asks how it went. If a run of the job is at work already, this one is `skipped`. Without `run` in a dry
-   * run, which runs nothing.
+   * same key sent again asks how it went. If a run of the job is at work already, this one is `skipped`; if it was cut off, it is
+   * `interrupted`, and running it again takes another key. Without `run` in a dry run, which runs nothing.
    *
    * Role `operator`, the merchant in `X-Merchant-Id`. Fails with `MaintenanceMode` for jobs that move credits
    * (`operation_cleanup`, `lot_expiry`), and `InvalidRequest`.

@@ -187,7 +187,8 @@ export class Merchants extends RpcGroup.make(
   /**
    * How a merchant stands: settings, catalog, migrations, jobs, what is open, totals, and checks of its setup.
    *
-   * Role `admin`. Its cost does not grow with the ledger: counts and totals are exact up to 10,000 operations or accounts;
+   * Role `admin`. Totals are as booked: what is due of an account that nobody has touched since is still in them.
+   * Its cost does not grow with the ledger: counts and totals are exact up to 10,000 operations or accounts;
    * beyond that operations are told as `more`, and accounts and credits estimated from a sample of some 10,000 (`exact` says
    * which).
    */
