@@ -11,8 +11,9 @@ import { BatchError, classify } from "./BatchError.ts"
 import { closedOperations, decodeClosings, decodeState, LOAD_CLOSINGS, loadStatement } from "./Load.ts"
 import { lockStatement } from "./Lock.ts"
 import { needsOf } from "./Needs.ts"
+import type { Statement } from "./Statement.ts"
 import { isExclusive, mayBegin, namedOperation, namedPurchase, namedUser } from "./Submission.ts"
-import { type Statement, writes } from "./Write.ts"
+import { writes } from "./Write.ts"
 
 export interface BatchOptions {
   /** What to do about an account that somebody else holds: leave its commands out, or wait for it. */

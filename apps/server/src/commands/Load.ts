@@ -10,7 +10,7 @@ import type { ReversalState } from "@credit/domain/Reversal"
 import { ENTRY_COLUMNS, jsonRows } from "../ledger/rows.ts"
 import { composeLoad, LOOKED_UP_BY, type LoadStatement, type PartName } from "./Loads.ts"
 import type { Needs } from "./Needs.ts"
-import type { Statement } from "./Write.ts"
+import type { Statement } from "./Statement.ts"
 
 /** Statements by what is present; batches are of a few kinds. */
 const composed = new Map<string, LoadStatement>()

@@ -1,5 +1,5 @@
 import type { Needs } from "./Needs.ts"
-import type { Statement } from "./Write.ts"
+import type { Statement } from "./Statement.ts"
 
 /**
  * Waits until no batch is under way, and keeps them out until the transaction ends: for what changes the ground of decisions

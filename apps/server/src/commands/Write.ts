@@ -3,13 +3,8 @@ import type { Facts } from "@credit/domain/decide"
 import type { NewId } from "@credit/domain/Uuid"
 import { CONTRACT_VERSION } from "@credit/rpc/Api"
 import { fromMillis } from "../ledger/rows.ts"
+import type { Statement } from "./Statement.ts"
 import { groundWrites } from "./WriteGround.ts"
-
-/** One statement of a batch's writes. */
-export interface Statement {
-  readonly sql: string
-  readonly parameters: ReadonlyArray<string | null | ReadonlyArray<string>>
-}
 
 /**
  * Keys, lots, operations and entries: what nearly all batches write, and nothing but, so it is one statement. A key that

@@ -1,6 +1,6 @@
 import type { GroundChange } from "@credit/domain/decide"
 import { fromMillis } from "../ledger/rows.ts"
-import type { Statement } from "./Write.ts"
+import type { Statement } from "./Statement.ts"
 
 const PRODUCT = `
 INSERT INTO public.products (
