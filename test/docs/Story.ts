@@ -189,6 +189,7 @@ export const STORY: ReadonlyArray<Step> = [
   },
   { tag: "GetAccountOverview", role: "admin", payload: () => ({ userId: ann }) },
   { tag: "ExportLedger", role: "admin", payload: () => ({ format: "csv", userId: ann }) },
+  { tag: "VerifyLedger", role: "admin", payload: () => ({}) },
   { tag: "Merchant.Status", role: "admin", payload: () => ({}) },
   { tag: "Job.Run", role: "operator", payload: () => ({ name: "idempotency_cleanup" }) },
   { tag: "Job.Status", role: "operator", payload: () => ({}) },

@@ -38,27 +38,39 @@ describe("health", () => {
 })
 
 describe("ledger verify", () => {
-  it("says that the ledger is intact, and after somebody has changed a balance that it is not: exit code 5", async () => {
+  it("says that the ledger is intact, and after somebody has changed a balance what is not: exit code 5", async () => {
     await quickly(["grant", "apply", "--user", "vera", "--credits", "50"], { environment })
     const intact = await cli(["ledger", "verify"], { environment })
-    expect(intact.code).toBe(0)
-    expect(intact.stdout).toMatch(/^The ledger is intact: 1 account verified\n/)
+    expect(intact).toMatchObject({ code: 0, stderr: "" })
+    expect(intact.stdout).toMatch(/^The ledger is intact: 1 account, 1 entry, 0 receipts\n\ndigest +[0-9a-f]{64}\n$/)
+    const again = json(await quickly(["ledger", "verify", "--json"], { environment }))
+    expect(again).toMatchObject({ verdict: "intact", accounts: 1, entries: 1, faults: 0, found: [] })
+    expect(intact.stdout).toContain(again.digest)
 
-    await quickly(["grant", "apply", "--user", "vera", "--credits", "1"], { environment })
     const session = await openSession(database.adminUrl)
     try {
       // What the guards refuse takes a superuser who puts them out of force.
       await session.query("SET session_replication_role = replica")
       await session.query("UPDATE public.accounts SET balance = balance + 1000 WHERE user_id = 'vera'")
+      await session.query("UPDATE public.receipt_counter SET last_number = 3")
     } finally {
       await session.close()
     }
+    const first =
+      "account vera: it stands at entry 1 with a balance of 1050 and a debt of 0; its entries come to 1, 50 and 0"
     const broken = await cli(["ledger", "verify"], { environment })
     expect(broken.code).toBe(5)
-    expect(broken.stderr).toMatch(/vera|1 account/)
+    expect(broken.stdout).toMatch(/^The ledger is faulty: 2 faults in 1 account, 1 entry, 0 receipts\n/)
+    expect(broken.stdout).toContain(`\n- ${first}\n- the last receipt of `)
+    expect(broken.stderr).toContain(`${first} (and 1 more)\n`)
     const told = await cli(["ledger", "verify", "--json"], { environment })
     expect(told.code).toBe(5)
-    expect(json(told)).toHaveProperty("run")
+    expect(json(told)).toMatchObject({
+      verdict: "faulty",
+      faults: 2,
+      found: [{ userId: "vera", problem: first.slice("account vera: ".length) }, {}]
+    })
+    expect((await quickly(["job", "run", "ledger_verification"], { environment })).code).toBe(5)
     expect((await quickly(["job", "status"], { environment })).code).toBe(5)
   })
 })

@@ -43,6 +43,7 @@ import { MetricsRoute } from "./telemetry/MetricsRoute.ts"
 import { SentryLive } from "./telemetry/Sentry.ts"
 import { WatchedMerchants } from "./telemetry/WatchedMerchants.ts"
 import { usageHandlers } from "./usage/handlers.ts"
+import { verificationHandlers } from "./verification/handlers.ts"
 
 /** What answers each RPC of the contract: commands through the engine or procedures, queries from the merchant's database. */
 const Handlers = Layer.mergeAll(
@@ -61,7 +62,8 @@ const Handlers = Layer.mergeAll(
   migrationHandlers,
   merchantHandlers,
   jobHandlers,
-  usageHandlers
+  usageHandlers,
+  verificationHandlers
 )
 
 const Routes = Layer.mergeAll(

@@ -19,6 +19,7 @@ import { Sandbox } from "./Sandbox.ts"
 import { Statements } from "./Statements.ts"
 import { Tokens } from "./Tokens.ts"
 import { Usage } from "./Usage.ts"
+import { Verification } from "./Verification.ts"
 
 /** Everything the service can be asked: the contract between server, client and command line. */
 export const Api = Purchases.merge(
@@ -41,6 +42,7 @@ export const Api = Purchases.merge(
   Overviews,
   Explanations,
   Exports,
+  Verification,
   AuditLog
 )
 
