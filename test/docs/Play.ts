@@ -53,9 +53,9 @@ const send = async ({ merchantId, serviceUrl, tokens }: Stage, step: Step, paylo
   const messages = await ask()
   const exit = exitOf(messages)
   if (exit?._tag !== "Success") throw new Error(`${step.tag} failed: ${JSON.stringify(exit)}`)
-  // Of a stream one part stands for all: the first, or of a command, which tells how it goes, the result at its end.
+  // Of a stream one part stands for all: the last, which of one that tells how it goes is what came of it.
   const parts = messages.flatMap(({ values }) => values ?? [])
-  return parts.length === 0 ? exit.value : parts.at(isCommand ? -1 : 0)
+  return parts.length === 0 ? exit.value : parts.at(-1)
 }
 
 const exitOf = (messages: ReadonlyArray<Message>) => messages.find(({ _tag }) => _tag === "Exit")?.exit

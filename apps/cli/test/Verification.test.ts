@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from "vitest"
 import { createMerchantDatabase, type MerchantDatabase, openSession } from "../../../test/utils/Postgres.ts"
 import { type Service, startService, tokenFor } from "../../../test/utils/Service.ts"
 import { addSamples } from "../../../test/utils/samples.ts"
-import { cli, json, quickly } from "./support/Cli.ts"
+import { cli, cliOnTerminal, json, quickly, withoutColours } from "./support/Cli.ts"
 import { ownersOf } from "./support/global-setup.ts"
 
 let database: MerchantDatabase
@@ -47,6 +47,9 @@ describe("ledger verify", () => {
     expect(again).toMatchObject({ verdict: "intact", accounts: 1, entries: 1, faults: 0, found: [] })
     expect(intact.stdout).toContain(again.digest)
 
+    const shown = await cliOnTerminal(["ledger", "verify"], { environment })
+    expect(withoutColours(shown.stdout)).toMatch(/1 account, 1 entry, up to vera\r*The ledger is intact/)
+
     const session = await openSession(database.adminUrl)
     try {
       // What the guards refuse takes a superuser who puts them out of force.
@@ -61,7 +64,7 @@ describe("ledger verify", () => {
     const broken = await cli(["ledger", "verify"], { environment })
     expect(broken.code).toBe(5)
     expect(broken.stdout).toMatch(/^The ledger is faulty: 2 faults in 1 account, 1 entry, 0 receipts\n/)
-    expect(broken.stdout).toContain(`\n- ${first}\n- the last receipt of `)
+    expect(broken.stdout).toContain(`\n- ${first}\n- there is no receipt, and the last number given is 3 of `)
     expect(broken.stderr).toContain(`${first} (and 1 more)\n`)
     const told = await cli(["ledger", "verify", "--json"], { environment })
     expect(told.code).toBe(5)

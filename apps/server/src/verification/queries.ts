@@ -8,13 +8,13 @@ import * as Stream from "effect/Stream"
 import { jsonRows } from "../ledger/rows.ts"
 import type { MerchantDatabase } from "../merchants/MerchantDatabase.ts"
 import { analysis } from "../merchants/Snapshot.ts"
-import { type Problem, purchaseProblem, type ReceiptRow, receiptProblems, type VerifiedPurchase } from "./receipts.ts"
+import { type Problem, type PurchaseRow, purchaseProblems, type ReceiptRow, receiptProblems } from "./receipts.ts"
 
 type Part = typeof VerificationPart.Type
 
 /** What one read looks at, at most. */
 const ACCOUNTS = 500
-const ENTRIES = 5000
+const ENTRIES = 2000
 export const RECEIPTS_A_TIME = 500
 
 /** How many faults are told. The rest are counted. */
@@ -38,14 +38,11 @@ SELECT ${jsonRows(`
 export const COUNTER = `
 SELECT json_build_object('year', c.year, 'number', c.last_number)::text AS json FROM public.receipt_counter AS c`
 
-/** The next purchases after a reference ($1), each with whether it has the receipt it names. */
+/** The next purchases after a reference ($1), each with the purchase that the receipt it names is of. */
 export const NEXT_PURCHASES = `
 SELECT ${jsonRows(`
   SELECT p.external_ref AS "externalRef", p.user_id AS "userId", p.receipt_number AS "receiptNumber",
-    EXISTS (
-      SELECT FROM public.receipts AS r
-      WHERE r.receipt_number = p.receipt_number AND r.external_ref = p.external_ref
-    ) AS "hasReceipt"
+    (SELECT r.external_ref FROM public.receipts AS r WHERE r.receipt_number = p.receipt_number) AS "ofReceipt"
   FROM public.purchases AS p
   WHERE p.external_ref > $1
   ORDER BY p.external_ref
@@ -127,12 +124,12 @@ const readReceipts = (
 
 const readPurchases = (database: MerchantDatabase, after: string): Effect.Effect<Piece, ServiceUnavailable> =>
   Effect.map(
-    analysis(database, (read) => read<ReadonlyArray<VerifiedPurchase>>(NEXT_PURCHASES, [after, `${RECEIPTS_A_TIME}`])),
+    analysis(database, (read) => read<ReadonlyArray<PurchaseRow>>(NEXT_PURCHASES, [after, `${RECEIPTS_A_TIME}`])),
     (rows) => {
       const last = rows.at(-1)
       return {
         ...nothing,
-        problems: rows.flatMap(purchaseProblem),
+        problems: rows.flatMap(purchaseProblems),
         next:
           last !== undefined && rows.length === RECEIPTS_A_TIME
             ? { at: "purchases", after: last.externalRef }

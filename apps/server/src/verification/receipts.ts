@@ -18,12 +18,12 @@ export interface ReceiptRow extends ReceiptPlace {
   readonly ofPurchase: string | null
 }
 
-export interface VerifiedPurchase {
+/** A purchase, and the one that the receipt it names is of; `null` where there is no such receipt. */
+export interface PurchaseRow {
   readonly externalRef: string
   readonly userId: string
   readonly receiptNumber: string
-  /** Whether the receipt it names is there and is its own. */
-  readonly hasReceipt: boolean
+  readonly ofReceipt: string | null
 }
 
 /**
@@ -54,22 +54,26 @@ export const receiptProblems = (
     }
     last = receipt
   }
-  // A counter that never counted stands at no receipt of its year.
-  if (counter !== undefined && counter.number !== (counter.year === last.year ? last.number : 0)) {
-    problems.push({
-      problem: `the last receipt of ${counter.year} is number ${counter.year === last.year ? last.number : 0}, the last number given ${counter.number}`
-    })
+  if (counter !== undefined && !(counter.number === last.number && (counter.year === last.year || last.number === 0))) {
+    const there =
+      last.number === 0 ? "there is no receipt" : `the last receipt is number ${last.number} of ${last.year}`
+    problems.push({ problem: `${there}, and the last number given is ${counter.number} of ${counter.year}` })
   }
   return problems
 }
 
 /** What is wrong with a purchase. */
-export const purchaseProblem = ({
+export const purchaseProblems = ({
   externalRef,
-  hasReceipt,
+  ofReceipt,
   receiptNumber,
   userId
-}: VerifiedPurchase): ReadonlyArray<Problem> =>
-  hasReceipt
+}: PurchaseRow): ReadonlyArray<Problem> =>
+  ofReceipt === externalRef
     ? []
-    : [{ userId, problem: `purchase ${externalRef} names receipt ${receiptNumber}, which is not its own or not there` }]
+    : [
+        {
+          userId,
+          problem: `purchase ${externalRef} has receipt ${receiptNumber}, ${ofReceipt === null ? "which is not there" : `which is of ${ofReceipt}`}`
+        }
+      ]

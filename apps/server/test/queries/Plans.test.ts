@@ -10,6 +10,7 @@ import * as Purchases from "@credit/server/purchases/queries"
 import * as Receipts from "@credit/server/receipts/queries"
 import { BOUNDARY, MOVEMENTS } from "@credit/server/statements/queries"
 import { METRICS, USAGE } from "@credit/server/usage/queries"
+import * as Verification from "@credit/server/verification/queries"
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest"
 import {
   createMerchantDatabase,
@@ -100,7 +101,7 @@ interface PlanNode {
 }
 
 /** Tables of one row, and the catalogs of PostgreSQL. */
-const SMALL = new Set(["merchant_settings", "pg_inherits", "pg_class"])
+const SMALL = new Set(["merchant_settings", "receipt_counter", "pg_inherits", "pg_class"])
 
 /** How many rows a statement looked at, run as the service runs it, and which tables it read from end to end. */
 const reading = async (settings: string, sql: string, parameters: ReadonlyArray<string | number | null>) => {
@@ -176,7 +177,10 @@ const READS: ReadonlyArray<
   ["ExportLedger", Exports.MONTH, [BEGIN, nextMonth(), ZERO, 0, END_OF_TIME, 200], 200],
   ["ExportLedger, a moment of a month", Exports.MONTH, [BEGIN, nextMonth(), ZERO, BEGIN, BEGIN + 1, 200], 20_000],
   ["ExportLedger, how far it looked", Exports.MONTH_SEEN, [BEGIN, nextMonth(), ZERO], 20_000],
-  ["ExportLedger, of a user", Exports.OF_USER, ["heavy", BEGIN + 20 * DAY, 0, END_OF_TIME, 200], 200]
+  ["ExportLedger, of a user", Exports.OF_USER, ["heavy", BEGIN + 20 * DAY, 0, END_OF_TIME, 200], 200],
+  ["VerifyLedger, receipts", Verification.NEXT_RECEIPTS, [2026, 3000, 500], 1000],
+  ["VerifyLedger, the last number", Verification.COUNTER, [], 0],
+  ["VerifyLedger, purchases", Verification.NEXT_PURCHASES, ["ref-1", 500], 1000]
 ]
 
 function nextMonth() {
@@ -192,6 +196,25 @@ describe("a read goes by its index, however many rows there are beside those it 
       expect(scanned).toEqual([])
       expect(rows).toBeLessThanOrEqual(most)
     }
+  })
+
+  it("VerifyLedger, accounts", async () => {
+    const counted = async () => {
+      const [row] = await runtime.query(
+        `SELECT coalesce(sum(seq_scan), 0)::integer AS scans, coalesce(sum(idx_tup_fetch), 0)::integer AS rows
+         FROM pg_catalog.pg_stat_xact_user_tables`
+      )
+      return { scans: Number(row?.scans), rows: Number(row?.rows) }
+    }
+    await runtime.query("BEGIN READ ONLY")
+    await runtime.query(ANALYSIS)
+    const before = await counted()
+    await runtime.query(Verification.NEXT_ACCOUNTS, ["u1000", null, "100", "5000"])
+    const after = await counted()
+    await runtime.query("COMMIT")
+    expect(after.scans).toBe(before.scans)
+    // Of an account its 20 entries, the first one behind it in each month, itself and its lots.
+    expect(after.rows - before.rows).toBeLessThan(100 * 60)
   })
 
   it("which would show if one did not", async () => {

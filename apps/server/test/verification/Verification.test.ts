@@ -215,7 +215,7 @@ const DEEDS: ReadonlyArray<
     "DELETE FROM public.receipts WHERE number = 50 AND year = 2024",
     [
       ["ann", /^receipt R-2024-0051 is there, and number 50 of 2024 is not$/],
-      ["ann", /^purchase ref-50 names receipt R-2024-0050, /]
+      ["ann", /^purchase ref-50 has receipt R-2024-0050, which is not there$/]
     ]
   ],
   [
@@ -224,9 +224,11 @@ const DEEDS: ReadonlyArray<
     [
       [
         undefined,
-        new RegExp(`^the last receipt of 2026 is number ${RECEIPTS - 100}, the last number given ${RECEIPTS - 99}$`)
+        new RegExp(
+          `^the last receipt is number ${RECEIPTS - 100} of 2026, and the last number given is ${RECEIPTS - 99} of 2026$`
+        )
       ],
-      ["ann", new RegExp(`^purchase ref-${RECEIPTS} names`)]
+      ["ann", new RegExp(`^purchase ref-${RECEIPTS} has`)]
     ]
   ],
   [
@@ -235,9 +237,17 @@ const DEEDS: ReadonlyArray<
     [["ann", /^receipt R-2024-0007 is of purchase ref-7, which is not there$/]]
   ],
   [
+    "a receipt given to another purchase",
+    "UPDATE public.receipts SET external_ref = 'other' WHERE number = 20 AND year = 2024",
+    [
+      ["ann", /^receipt R-2024-0020 is of purchase other, which is not there$/],
+      ["ann", /^purchase ref-20 has receipt R-2024-0020, which is of other$/]
+    ]
+  ],
+  [
     "a counter set back",
     "UPDATE public.receipt_counter SET last_number = 1",
-    [[undefined, /^the last receipt of 2026 is number \d+, the last number given 1$/]]
+    [[undefined, /^the last receipt is number \d+ of 2026, and the last number given is 1 of 2026$/]]
   ]
 ]
 
