@@ -69,7 +69,9 @@ describe("Jobs that an operator runs and asks about", () => {
     for (const { meta: _, ...rest } of answers) expect(rest).toEqual({ name: first?.name, run: first?.run })
     expect(await runsOf(owner, "lot_expiry")).toHaveLength(1)
     expect(
-      await owner.query("SELECT actor, outcome, detail ->> 'state' AS state FROM audit_log WHERE command = 'Job.Run'")
+      await owner.query(
+        "SELECT actor, outcome, detail -> 'made' ->> 'state' AS state FROM audit_log WHERE command = 'Job.Run'"
+      )
     ).toEqual([{ actor: "ada", outcome: "succeeded", state: "succeeded" }])
     expect(await refusal(operator.job.run({ name: "operation_cleanup" }, { idempotencyKey: key }))).toMatchObject({
       _tag: "IntentConflict"
