@@ -33,9 +33,8 @@ describe("The benchmarks", () => {
     expect(titles.length).toBeGreaterThan(25)
     const { loads, probes, targets } = JSON.parse(await readFile(json, "utf8"))
     expect([...loads, ...probes].map(({ scenario }) => titleOf(scenario))).toEqual(titles)
-    expect(
-      probes.every((row: { rounds: ReadonlyArray<{ value: unknown }> }) => typeof row.rounds[0]?.value === "number")
-    )
+    expect(probes.length).toBeGreaterThan(0)
+    for (const { rounds } of probes) expect(rounds[0]?.value).toBeTypeOf("number")
     expect(targets).toHaveLength(14)
     for (const { measured, name } of targets) {
       expect(`${measured}`).not.toContain("NaN")
