@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import { decodeCursor, PAGE_SIZE, page } from "../ledger/Cursor.ts"
 import { fromMillis, jsonRows, OPERATION_TYPE_COLUMNS, PRICE_COLUMNS, PRODUCT_COLUMNS } from "../ledger/rows.ts"
 import type { MerchantDatabase } from "../merchants/MerchantDatabase.ts"
+import { snapshot } from "../merchants/Snapshot.ts"
 
 /** Whether `x` stands as `status` says, or is any if that is null; as `catalogStatus` of the domain has it. */
 const stands = (x: string, status: string) => `
@@ -69,10 +70,12 @@ export const listProducts = Effect.fnUntraced(function* (
 ) {
   const limit = request.limit ?? PAGE_SIZE
   const [code] = (yield* decodeCursor(request.cursor, ["text"])) ?? []
-  const { now, products } = yield* database.json<{
-    readonly now: number
-    readonly products: ReadonlyArray<ProductState>
-  }>(PRODUCTS, [code ?? null, request.status ?? null, `${limit + 1}`])
+  const { now, products } = yield* snapshot(database, (read) =>
+    read<{
+      readonly now: number
+      readonly products: ReadonlyArray<ProductState>
+    }>(PRODUCTS, [code ?? null, request.status ?? null, `${limit + 1}`])
+  )
   const { next, rows } = page(products, limit, ({ productCode }) => [productCode])
   const answer: RpcSuccessEncoded<typeof Catalog, "Product.List"> = {
     products: rows.map((product) => presentProduct(product, now)),
@@ -89,10 +92,12 @@ export const listAvailableProducts = Effect.fnUntraced(function* (
 ) {
   const limit = request.limit ?? PAGE_SIZE
   const [code] = (yield* decodeCursor(request.cursor, ["text"])) ?? []
-  const { products, tax } = yield* database.json<{
-    readonly tax: Pick<SettingsState, "taxRegime" | "taxRate">
-    readonly products: ReadonlyArray<AvailableRow>
-  }>(AVAILABLE, [request.country, code ?? null, `${limit + 1}`])
+  const { products, tax } = yield* snapshot(database, (read) =>
+    read<{
+      readonly tax: Pick<SettingsState, "taxRegime" | "taxRate">
+      readonly products: ReadonlyArray<AvailableRow>
+    }>(AVAILABLE, [request.country, code ?? null, `${limit + 1}`])
+  )
   const { next, rows } = page(products, limit, ({ productCode }) => [productCode])
   const answer: RpcSuccessEncoded<typeof Catalog, "ListAvailableProducts"> = {
     products: rows.map(({ country: _, ...product }) => ({
@@ -110,16 +115,18 @@ export const listOperationTypes = Effect.fnUntraced(function* (
 ) {
   const limit = request.limit ?? PAGE_SIZE
   const [code, effectiveAt] = (yield* decodeCursor(request.cursor, ["text", "instant"])) ?? []
-  const { now, operationTypes } = yield* database.json<{
-    readonly now: number
-    readonly operationTypes: ReadonlyArray<OperationTypeVersion>
-  }>(OPERATION_TYPES, [
-    code ?? null,
-    effectiveAt ?? null,
-    request.operationTypeCode ?? null,
-    request.status ?? null,
-    `${limit + 1}`
-  ])
+  const { now, operationTypes } = yield* snapshot(database, (read) =>
+    read<{
+      readonly now: number
+      readonly operationTypes: ReadonlyArray<OperationTypeVersion>
+    }>(OPERATION_TYPES, [
+      code ?? null,
+      effectiveAt ?? null,
+      request.operationTypeCode ?? null,
+      request.status ?? null,
+      `${limit + 1}`
+    ])
+  )
   const { next, rows } = page(operationTypes, limit, (it) => [it.operationTypeCode, it.effectiveAt])
   const answer: RpcSuccessEncoded<typeof Catalog, "OperationType.List"> = {
     operationTypes: rows.map((version) => presentOperationType(version, now)),
